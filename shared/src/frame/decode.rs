@@ -1,0 +1,149 @@
+//! Frame bytes to activities.
+
+use std::net::IpAddr;
+
+use bytes::{Buf, Bytes};
+use prost::Message;
+use uuid::Uuid;
+
+use super::record::{ActivityRecord, BodyRecord, FrameRecord};
+use super::{BODY_BYTES_MAX, FrameId, HEADER_BYTES, MAGIC, VERSION};
+use crate::event::{
+    Activity, ClientAddress, EventDate, EventId, PagePath, REFERER_CHARACTERS_MAX, Referer, SessionId,
+    UserAgent, UserId,
+};
+
+/// Why a frame cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FrameError {
+    /// Written by a newer Djaffar: leave it in the queue and upgrade this process.
+    #[error("the frame has version {found}, this build reads up to {VERSION}: upgrade the writers first")]
+    Newer { found: u8 },
+    /// Not what was published: keep the bytes as a dead letter.
+    #[error("the frame is corrupt: {reason}")]
+    Corrupt { reason: String },
+}
+
+/// A frame whose envelope has been read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DecodedFrame {
+    pub id: FrameId,
+    pub activities: Vec<DecodedActivity>,
+}
+
+/// One entry of a frame, with the bytes it was read from for a dead letter.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DecodedActivity {
+    pub raw: Bytes,
+    pub decoded: Decoded,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Decoded {
+    Activity(Activity),
+    /// The entry breaks a rule of [`crate::event`]; says which.
+    Invalid(String),
+}
+
+fn corrupt(reason: impl Into<String>) -> FrameError {
+    FrameError::Corrupt { reason: reason.into() }
+}
+
+/// Reads a frame. Its checksum covers everything, so whatever was published comes back or nothing does.
+///
+/// # Errors
+/// [`FrameError::Newer`] for a version this build does not know, [`FrameError::Corrupt`] for all else.
+pub fn decode(mut bytes: Bytes) -> Result<DecodedFrame, FrameError> {
+    if bytes.len() < HEADER_BYTES || &bytes[..3] != MAGIC {
+        return Err(corrupt("it does not begin with a frame header"));
+    }
+    bytes.advance(3);
+    let version = bytes.get_u8();
+    if version > VERSION {
+        return Err(FrameError::Newer { found: version });
+    }
+    if version == 0 {
+        return Err(corrupt("version 0 was never written"));
+    }
+    if bytes.get_u32_le() != crc32c::crc32c(&bytes) {
+        return Err(corrupt("the checksum does not match"));
+    }
+    let envelope = FrameRecord::decode(bytes).map_err(|error| corrupt(error.to_string()))?;
+    let body = inflate(&envelope)?;
+    let body = BodyRecord::decode(body).map_err(|error| corrupt(error.to_string()))?;
+    if body.activities.len() != envelope.count as usize {
+        return Err(corrupt(format!(
+            "it announces {} activities and holds {}",
+            envelope.count,
+            body.activities.len()
+        )));
+    }
+    let id = FrameId(Uuid::from_u64_pair(envelope.id_high, envelope.id_low));
+    let activities = body.activities.into_iter().map(decode_activity).collect();
+    Ok(DecodedFrame { id, activities })
+}
+
+fn inflate(envelope: &FrameRecord) -> Result<Bytes, FrameError> {
+    match envelope.compression {
+        0 => Ok(envelope.body.clone()),
+        1 => {
+            let body_bytes = usize::try_from(envelope.body_bytes)
+                .ok()
+                .filter(|bytes| *bytes <= BODY_BYTES_MAX)
+                .ok_or_else(|| corrupt(format!("its body would inflate beyond {BODY_BYTES_MAX} bytes")))?;
+            zstd::bulk::decompress(&envelope.body, body_bytes)
+                .map(Bytes::from)
+                .map_err(|error| corrupt(format!("zstd: {error}")))
+        }
+        other => Err(corrupt(format!("unknown compression {other}"))),
+    }
+}
+
+fn decode_activity(raw: Bytes) -> DecodedActivity {
+    let decoded = match ActivityRecord::decode(raw.clone()) {
+        Ok(record) => activity(record).unwrap_or_else(Decoded::Invalid),
+        Err(error) => Decoded::Invalid(error.to_string()),
+    };
+    DecodedActivity { raw, decoded }
+}
+
+fn activity(record: ActivityRecord) -> Result<Decoded, String> {
+    let received_at = record.date.checked_add(record.received_after).and_then(EventDate::from_micros);
+    let ip_address = match record.ip_address.len() {
+        0 => None,
+        4 | 16 => Some(ClientAddress::new(ip_address(&record.ip_address))),
+        length => return Err(format!("ip_address has {length} bytes")),
+    };
+    Ok(Decoded::Activity(Activity {
+        id: EventId(Uuid::from_u64_pair(record.id_high, record.id_low)),
+        date: EventDate::from_micros(record.date).ok_or("date is out of range")?,
+        received_at: received_at.ok_or("received_at is out of range")?,
+        session_id: optional(record.session_id, "session_id", SessionId::new)?,
+        user_id: optional(record.user_id, "user_id", UserId::new)?,
+        ip_address,
+        path: PagePath::new(record.path).map_err(|error| format!("path {error}"))?,
+        referer: Referer::new(record.referer, REFERER_CHARACTERS_MAX)
+            .map_err(|error| format!("referer {error}"))?,
+        user_agent: UserAgent::from_header(record.user_agent.as_bytes()),
+    }))
+}
+
+fn ip_address(octets: &[u8]) -> IpAddr {
+    match <[u8; 4]>::try_from(octets) {
+        Ok(octets) => IpAddr::from(octets),
+        // 16 bytes: the caller has looked at the length.
+        Err(_) => {
+            let mut wide = [0; 16];
+            wide.copy_from_slice(octets);
+            IpAddr::from(wide)
+        }
+    }
+}
+
+fn optional<T>(
+    text: Option<String>,
+    field: &str,
+    parse: impl FnOnce(String) -> Result<T, crate::event::InvalidText>,
+) -> Result<Option<T>, String> {
+    text.map(|text| parse(text).map_err(|error| format!("{field} {error}"))).transpose()
+}
