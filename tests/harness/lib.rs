@@ -1,1 +1,120 @@
-//! The test harness.
+//! The test harness: real servers, real processes, and waiting on conditions.
+//!
+//! Each test owns its servers, ports and files; whatever it starts ends with
+//! it, also when it panics. Failures panic: this crate serves tests only.
+
+use std::env;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+/// Long enough for a server to start on a busy machine.
+pub const START_LIMIT: Duration = Duration::from_secs(60);
+
+/// The root of the workspace.
+#[must_use]
+pub fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the workspace").to_owned()
+}
+
+/// What `tests/setup` installs.
+#[must_use]
+pub fn tools() -> PathBuf {
+    workspace().join("target/tools")
+}
+
+/// `djaffar` (from `$DJAFFAR_BINARY`, else the debug build), or a program that `tests/setup` installs.
+///
+/// # Panics
+/// It is not there.
+#[must_use]
+pub fn binary(name: &str) -> PathBuf {
+    let path = match (name, env::var_os("DJAFFAR_BINARY")) {
+        ("djaffar", Some(path)) => PathBuf::from(path),
+        ("djaffar", None) => env::var_os("CARGO_TARGET_DIR")
+            .map_or_else(|| workspace().join("target"), PathBuf::from)
+            .join("debug/djaffar"),
+        (tool, _) => tools().join("bin").join(tool),
+    };
+    assert!(path.exists(), "{} is missing: run tests/run, or tests/setup and cargo build", path.display());
+    path
+}
+
+/// A port of 127.0.0.1 that nobody listens on.
+///
+/// Taken from below the ephemeral range, so that no outgoing connection grabs it before the server does.
+///
+/// # Panics
+/// No port is free.
+#[must_use]
+pub fn free_port() -> u16 {
+    (0..1000)
+        .map(|_| rand::random_range(10_000..32_000))
+        .find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok())
+        .expect("one port of 22,000 is free")
+}
+
+/// Waits until the condition holds. `what` completes "waited for ...".
+///
+/// # Panics
+/// It does not hold within `limit`.
+pub async fn wait_until<C: Future<Output = bool>>(
+    what: &str,
+    limit: Duration,
+    mut condition: impl FnMut() -> C,
+) {
+    wait_for(what, limit, || {
+        let holds = condition();
+        async { holds.await.then_some(()) }
+    })
+    .await;
+}
+
+/// Waits until there is a value. `what` completes "waited for ...".
+///
+/// # Panics
+/// There is none within `limit`.
+pub async fn wait_for<T, C: Future<Output = Option<T>>>(
+    what: &str,
+    limit: Duration,
+    mut attempt: impl FnMut() -> C,
+) -> T {
+    let started = Instant::now();
+    loop {
+        if let Some(value) = attempt().await {
+            return value;
+        }
+        assert!(started.elapsed() < limit, "waited {limit:?} for {what}");
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn waiting_ends_with_the_condition() {
+        let mut left = 3;
+        wait_until("three calls", Duration::from_secs(5), || {
+            left -= 1;
+            let done = left == 0;
+            async move { done }
+        })
+        .await;
+        assert_eq!(left, 0);
+    }
+
+    #[tokio::test]
+    #[should_panic(expected = "for the impossible")]
+    async fn waiting_ends_with_the_limit() {
+        wait_until("the impossible", Duration::from_millis(1), || async { false }).await;
+    }
+
+    #[test]
+    fn a_free_port_can_be_bound() {
+        assert!(TcpListener::bind((Ipv4Addr::LOCALHOST, free_port())).is_ok());
+    }
+}
