@@ -108,4 +108,7 @@ pub enum QueueError {
     /// Would lose data or can never work: stop. One sentence names the setting and the remedy.
     #[error("{reason}")]
     Misconfigured { reason: String },
+    /// The queue's disk has failed: end this process. A new one reads back what was synced.
+    #[error("{reason}")]
+    Failed { reason: String },
 }
