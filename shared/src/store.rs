@@ -80,6 +80,15 @@ pub struct StoreReport {
     pub suppressed: u64,
 }
 
+impl StoreReport {
+    /// What a transaction did that has put `stored` new rows of `batch` into the table.
+    #[must_use]
+    pub fn of(batch: &Batch, stored: u64) -> Self {
+        let dead = batch.dead_letters.len() as u64;
+        Self { stored, duplicate: batch.delivered.saturating_sub(stored + dead), dead, suppressed: 0 }
+    }
+}
+
 /// What to do about a failed transaction. Nothing of it was stored unless the kind is `Unknown`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StoreErrorKind {

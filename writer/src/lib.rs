@@ -1,1 +1,3 @@
-//! writer
+//! Queue in, rows out.
+
+pub mod store;

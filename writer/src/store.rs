@@ -1,0 +1,4 @@
+//! The adapters of the store port, and what `status` reads from them.
+
+pub mod sqlite;
+pub mod status;

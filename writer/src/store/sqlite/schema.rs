@@ -1,0 +1,32 @@
+//! The schema and its version, kept in the file's `user_version`.
+
+use sqlx::{AssertSqlSafe, SqliteConnection};
+
+use super::error::Failure;
+
+/// In order; never changed once released.
+const MIGRATIONS: [&str; 1] = [include_str!("../../../migrations/sqlite/0001_initial.sql")];
+
+/// Brings the schema up to date; the write lock keeps two processes apart.
+pub(super) async fn migrate(connection: &mut SqliteConnection) -> Result<(), Failure> {
+    let known = MIGRATIONS.len() as i64;
+    match version(connection).await? {
+        found if found == known => return Ok(()),
+        found if found > known => return Err(Failure::NewerSchema { found, known }),
+        _ => {}
+    }
+    sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut *connection).await?;
+    // Another process may have migrated while this one waited for the lock.
+    let found = version(connection).await?;
+    for (migration, next) in MIGRATIONS.iter().zip(1_i64..).skip_while(|(_, next)| *next <= found) {
+        sqlx::raw_sql(*migration).execute(&mut *connection).await?;
+        let mark = format!("PRAGMA user_version = {next}");
+        sqlx::raw_sql(AssertSqlSafe(mark)).execute(&mut *connection).await?;
+    }
+    sqlx::raw_sql("COMMIT").execute(&mut *connection).await?;
+    Ok(())
+}
+
+async fn version(connection: &mut SqliteConnection) -> Result<i64, Failure> {
+    Ok(sqlx::query_scalar("PRAGMA user_version").fetch_one(connection).await?)
+}
