@@ -1,0 +1,67 @@
+//! `multipart/form-data`, read from memory.
+
+use std::borrow::Cow;
+use std::convert::Infallible;
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::stream;
+use multer::Multipart;
+
+use super::fields::{RawFields, RawValue};
+use super::form::FORM_FIELDS_MAX;
+use super::rejection::Rejection;
+
+const MALFORMED: Rejection = Rejection::Malformed("Multipart form parse error");
+
+pub(super) fn parse(body: &Bytes, boundary: &str) -> Result<RawFields<'static>, Rejection> {
+    if body.is_empty() {
+        // DRF takes an empty body for an empty form.
+        return Ok(RawFields::default());
+    }
+    if !is_boundary(boundary) {
+        return Err(MALFORMED);
+    }
+    let whole = stream::iter([Ok::<_, Infallible>(body.clone())]);
+    // The stream is ready at once, so that the future is too.
+    read(Multipart::new(whole, boundary)).now_or_never().unwrap_or(Err(MALFORMED))
+}
+
+/// Django's rule: printable ASCII, up to 201 characters, no space at the end.
+fn is_boundary(boundary: &str) -> bool {
+    let bytes = boundary.as_bytes();
+    !boundary.ends_with(' ')
+        && (1..=201).contains(&bytes.len())
+        && bytes.iter().all(|byte| matches!(byte, b' '..=b'~'))
+}
+
+async fn read(mut multipart: Multipart<'_>) -> Result<RawFields<'static>, Rejection> {
+    let mut texts = RawFields::default();
+    let mut files = RawFields::default();
+    let mut count = 0;
+    while let Some(part) = multipart.next_field().await.map_err(|_| MALFORMED)? {
+        count += 1;
+        if count > FORM_FIELDS_MAX {
+            return Err(MALFORMED);
+        }
+        let Some(name) = part.name().map(|name| name.trim().to_owned()) else { continue };
+        let is_file = part.file_name().is_some_and(|name| !name.is_empty());
+        let bytes = part.bytes().await.map_err(|_| MALFORMED)?;
+        if is_file {
+            if let Some(field) = files.named(&name) {
+                *field = RawValue::Composite;
+            }
+        } else if let Some(field) = texts.named(&name) {
+            let text = String::from_utf8(bytes.into()).map_err(|_| MALFORMED)?;
+            *field = RawValue::from(Cow::Owned(text));
+        }
+    }
+    texts.forget_empty_id();
+    // DRF puts the files over the texts.
+    Ok(RawFields {
+        date: files.date.or(texts.date),
+        path: files.path.or(texts.path),
+        referer: files.referer.or(texts.referer),
+        id: files.id.or(texts.id),
+    })
+}
