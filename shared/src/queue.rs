@@ -63,7 +63,7 @@ pub struct Delivery<S> {
 }
 
 /// Settles one delivery. Only `writer::settle` calls these.
-pub trait Settle: Send + 'static {
+pub trait Settle: Send + Sync + 'static {
     /// The frame is stored: the queue may forget it. A lost ack means one more delivery.
     fn ack(self) -> impl Future<Output = Result<(), QueueError>> + Send;
 

@@ -1,4 +1,10 @@
-//! The adapters of the store port, and what `status` reads from them.
+//! Rows: the adapters of [`shared::store::Store`], and what `status` reads from them.
+//!
+//! All of them pass one suite, `contract`; the tests also have a store in memory.
 
+#[cfg(any(test, feature = "test-util"))]
+pub mod contract;
+#[cfg(any(test, feature = "test-util"))]
+pub mod memory;
 pub mod sqlite;
 pub mod status;
