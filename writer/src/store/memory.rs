@@ -125,8 +125,11 @@ impl Tables {
             self.session_infos.entry(info.session_id.clone()).or_insert_with(|| info.clone());
         }
         for letter in &batch.dead_letters {
-            let kept = letter.origin.frame_id.is_some()
-                && self.dead_letters.iter().any(|kept| kept.origin == letter.origin);
+            let same = |kept: &DeadLetter| match letter.origin.frame_id {
+                Some(_) => kept.origin == letter.origin,
+                None => kept.bytes == letter.bytes,
+            };
+            let kept = self.dead_letters.iter().any(same);
             if !kept {
                 self.dead_letters.push(letter.clone());
             }
