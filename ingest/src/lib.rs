@@ -1,2 +1,5 @@
-//! ingest
+//! HTTP in, queue out.
+
+pub mod http;
+pub mod identity;
 pub mod intake;
