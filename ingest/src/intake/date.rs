@@ -1,13 +1,17 @@
 //! The date: what DRF's `DateTimeField` accepts on Django 5.2 and Python 3.11.
 
+mod django;
+mod fromisoformat;
+mod local;
+
 use std::borrow::Cow;
 
-use chrono::DateTime;
 use chrono_tz::Tz;
 use shared::event::EventDate;
 
 use super::fields::RawValue;
 use super::rejection::{Message, Messages, NULL, REQUIRED};
+use local::LocalDate;
 
 const WRONG_FORMAT: Message = Cow::Borrowed(
     "Datetime has wrong format. Use one of these formats instead: \
@@ -29,13 +33,22 @@ impl DateField {
         let text = match value {
             RawValue::Absent => return Err(vec![REQUIRED]),
             RawValue::Null => return Err(vec![NULL]),
-            RawValue::Text(raw) => &raw.text,
+            // Python takes a lone surrogate as the separator; here it is no date.
+            RawValue::Text(raw) if raw.first_surrogate.is_none() => &raw.text,
+            RawValue::Text(_) => return Err(vec![WRONG_FORMAT]),
             RawValue::Boolean(_) | RawValue::Number(_) | RawValue::Composite => {
                 return Err(vec![WRONG_FORMAT]);
             }
         };
-        let _ = self.time_zone;
-        let instant = DateTime::parse_from_rfc3339(text).map_err(|_| vec![WRONG_FORMAT])?;
-        EventDate::new(instant.to_utc()).ok_or_else(|| vec![OUT_OF_RANGE])
+        let date = parse(text).ok_or_else(|| vec![WRONG_FORMAT])?;
+        date.to_utc(self.time_zone).and_then(EventDate::new).ok_or_else(|| vec![OUT_OF_RANGE])
     }
 }
+
+/// Django's `parse_datetime`.
+fn parse(text: &str) -> Option<LocalDate> {
+    fromisoformat::parse(text).or_else(|| django::parse(text))
+}
+
+#[cfg(test)]
+mod tests;
