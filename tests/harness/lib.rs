@@ -10,6 +10,12 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
+pub mod client;
+pub mod database;
+pub mod journal;
+pub mod process;
+pub mod tcp_proxy;
+
 /// Long enough for a server to start on a busy machine.
 pub const START_LIMIT: Duration = Duration::from_secs(60);
 

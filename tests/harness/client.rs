@@ -1,0 +1,255 @@
+//! Browsers under load: each posts log requests one after another and keeps a journal.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use chrono::{DateTime, SecondsFormat, SubsecRound, TimeDelta, Utc};
+use shared::lifecycle::{OwnedTask, spawn_owned};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufStream};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep, timeout};
+use uuid::Uuid;
+
+use crate::journal::{Answer, Journal, Sent};
+
+const ANSWER_LIMIT: Duration = Duration::from_secs(30);
+const RETRY_DELAY: Duration = Duration::from_millis(50);
+
+/// One HTTP/1.1 connection.
+#[derive(Debug)]
+pub struct Connection(BufStream<TcpStream>);
+
+/// Status, headers (names in lower case) and body.
+#[derive(Debug)]
+pub struct Response {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+impl Response {
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The session cookie that this answer sets, as a `Cookie` header sends it back.
+    #[must_use]
+    pub fn cookie(&self) -> Option<&str> {
+        self.header("set-cookie")?.split(';').next()
+    }
+
+    fn closes(&self) -> bool {
+        self.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"))
+    }
+}
+
+impl Connection {
+    pub async fn open(address: SocketAddr) -> io::Result<Self> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        Ok(Self(BufStream::new(stream)))
+    }
+
+    pub async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.0.write_all(bytes).await?;
+        self.0.flush().await
+    }
+
+    /// Reads one response, whose body has a `Content-Length` or is empty.
+    pub async fn receive(&mut self) -> io::Result<Response> {
+        let status_line = self.line().await?;
+        let status = status_line.split(' ').nth(1).and_then(|status| status.parse().ok());
+        let status = status.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, status_line.clone()))?;
+        let mut headers = Vec::new();
+        loop {
+            let line = self.line().await?;
+            let Some((name, value)) = line.split_once(':') else { break };
+            headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
+        }
+        let mut response = Response { status, headers, body: Vec::new() };
+        let length = response.header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
+        response.body.resize(length, 0);
+        self.0.read_exact(&mut response.body).await?;
+        Ok(response)
+    }
+
+    async fn line(&mut self) -> io::Result<String> {
+        let mut line = String::new();
+        if self.0.read_line(&mut line).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok(line.trim_end().to_owned())
+    }
+}
+
+/// The bytes of one log request.
+#[must_use]
+pub fn log_request(id: Uuid, date: DateTime<Utc>, path: &str, cookie: Option<&str>) -> Vec<u8> {
+    let date = date.to_rfc3339_opts(SecondsFormat::Micros, true);
+    let body = format!("id={id}&date={date}&path={path}&referer=http://example.com/");
+    let cookie = cookie.map(|cookie| format!("Cookie: {cookie}\r\n")).unwrap_or_default();
+    format!(
+        "POST /djaffar/log/ HTTP/1.1\r\nHost: example.com\r\nUser-Agent: load/1.0\r\n{cookie}\
+         Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .into_bytes()
+}
+
+/// Browsers that go on until they are asked to finish.
+#[derive(Debug)]
+pub struct Load {
+    control: Arc<Control>,
+    browsers: Vec<OwnedTask<Journal>>,
+}
+
+#[derive(Debug, Default)]
+struct Control {
+    accepted: AtomicU64,
+    finishing: AtomicBool,
+    given_up: AtomicBool,
+}
+
+impl Load {
+    /// Browsers that spread over the targets and, when one fails, go to the next.
+    #[must_use]
+    pub fn start(targets: &[SocketAddr], browsers: usize) -> Self {
+        let control = Arc::new(Control::default());
+        let start = |number| {
+            let browser = Browser {
+                number,
+                targets: targets.to_vec(),
+                next_target: number,
+                connection: None,
+                cookie: None,
+                control: Arc::clone(&control),
+                journal: Journal::default(),
+            };
+            spawn_owned(browser.run())
+        };
+        let browsers = (0..browsers).map(start).collect();
+        Self { control, browsers }
+    }
+
+    /// Log requests accepted so far.
+    #[must_use]
+    pub fn accepted(&self) -> u64 {
+        self.control.accepted.load(Ordering::Relaxed)
+    }
+
+    /// Waits until that many more are accepted.
+    pub async fn progress(&self, more: u64) {
+        let goal = self.accepted() + more;
+        let what = format!("{more} more accepted log requests");
+        crate::wait_until(&what, Duration::from_secs(120), || async { self.accepted() >= goal }).await;
+    }
+
+    /// Lets every browser retry its last request until it is accepted, and stops.
+    ///
+    /// # Panics
+    /// A browser has died.
+    pub async fn finish(self) -> Journal {
+        self.control.finishing.store(true, Ordering::Relaxed);
+        let mut journal = Journal::default();
+        for browser in self.browsers {
+            journal.extend(browser.join().await.expect("browsers do not die"));
+        }
+        journal
+    }
+
+    /// Stops without further retries: what has no answer yet stays unclear.
+    pub async fn give_up(self) -> Journal {
+        self.control.given_up.store(true, Ordering::Relaxed);
+        self.finish().await
+    }
+}
+
+struct Browser {
+    number: usize,
+    targets: Vec<SocketAddr>,
+    next_target: usize,
+    connection: Option<Connection>,
+    cookie: Option<String>,
+    control: Arc<Control>,
+    journal: Journal,
+}
+
+impl Browser {
+    async fn run(mut self) -> Journal {
+        let mut count = 0_u32;
+        while !self.control.finishing.load(Ordering::Relaxed) {
+            count += 1;
+            let sent = self.log(count).await;
+            self.journal.sent.push(sent);
+        }
+        self.journal
+    }
+
+    /// One log request with its retries: same id, same date.
+    async fn log(&mut self, count: u32) -> Sent {
+        let id = Uuid::new_v4();
+        // Over two months, so that several partitions are in play.
+        let age = TimeDelta::seconds(i64::from(rand::random_range(0..60 * 24 * 3600)));
+        let date = (shared::time::now() - age).trunc_subsecs(6);
+        let path = format!("/browser/{}/{count}", self.number);
+        let mut answer = Answer::Unclear;
+        let mut sessions = Vec::new();
+        let deadline = Instant::now() + Duration::from_secs(180);
+        while answer == Answer::Unclear && Instant::now() < deadline {
+            let status = match self.attempt(id, date, &path).await {
+                Ok(response) => {
+                    if let Some(cookie) = response.cookie() {
+                        self.cookie = Some(cookie.to_owned());
+                    }
+                    response.status
+                }
+                Err(_) => 0,
+            };
+            *self.journal.attempts.entry(status).or_default() += 1;
+            sessions.push(self.cookie.clone());
+            match status {
+                200..300 => answer = Answer::Accepted,
+                400..500 if status != 408 => answer = Answer::Rejected,
+                _ => {
+                    self.connection = None;
+                    self.next_target += 1;
+                    if self.control.given_up.load(Ordering::Relaxed) {
+                        break;
+                    }
+                    sleep(RETRY_DELAY).await;
+                }
+            }
+        }
+        if answer == Answer::Accepted {
+            self.control.accepted.fetch_add(1, Ordering::Relaxed);
+        }
+        // The first write wins: only one attempt, or attempts under one cookie, tell the session.
+        let told = sessions.iter().all(|session| session == &sessions[0]);
+        let session = if told { self.session() } else { None };
+        Sent { id, date, path, session, answer }
+    }
+
+    async fn attempt(&mut self, id: Uuid, date: DateTime<Utc>, path: &str) -> io::Result<Response> {
+        let target = self.targets[self.next_target % self.targets.len()];
+        let mut connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => Connection::open(target).await?,
+        };
+        connection.send(&log_request(id, date, path, self.cookie.as_deref())).await?;
+        let response = timeout(ANSWER_LIMIT, connection.receive()).await.map_err(io::Error::from)??;
+        if !response.closes() {
+            self.connection = Some(connection);
+        }
+        Ok(response)
+    }
+
+    /// The session id that the cookie starts with.
+    fn session(&self) -> Option<String> {
+        let (_, value) = self.cookie.as_deref()?.split_once('=')?;
+        Some(value.get(..32)?.to_owned())
+    }
+}
