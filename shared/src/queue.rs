@@ -20,6 +20,7 @@ pub mod embedded;
 pub mod jetstream;
 #[cfg(feature = "test-util")]
 pub mod memory;
+mod telemetry;
 
 /// Proof that the queue has synced a frame to disk (or to a quorum of disks).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
