@@ -69,12 +69,6 @@ impl Process {
         self.child.wait().expect("the child can be waited for");
     }
 
-    /// Blocks until the process has ended.
-    pub fn wait(&mut self) {
-        // A process that has been waited for already is as good.
-        self.child.wait().ok();
-    }
-
     /// Waits for the process to end.
     ///
     /// # Panics
