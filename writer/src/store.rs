@@ -6,5 +6,6 @@
 pub mod contract;
 #[cfg(any(test, feature = "test-util"))]
 pub mod memory;
+pub mod postgres;
 pub mod sqlite;
 pub mod status;
