@@ -1,0 +1,196 @@
+//! Group commit: many requests, one frame, one synced ack.
+//!
+//! While `frames_in_flight` frames are on their way, activities gather. When
+//! an ack returns, all that gathered goes out as the next frame, closed only
+//! by the queue's size limit. There is no timer: an idle queue gets a lone
+//! activity at once, a busy one gets large frames. What waits is bounded by
+//! the [`Budget`](crate::budget::Budget).
+
+use std::collections::VecDeque;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use shared::frame::{Compression, EncodedActivity, Frame, FrameBuilder, FrameId};
+use shared::lifecycle::Shutdown;
+use shared::queue::{FramePublisher, PublishError};
+use tokio::sync::{Notify, oneshot};
+use tokio::time::Instant;
+
+use crate::budget::Reservation;
+use crate::telemetry::IngestTelemetry;
+
+/// Why an activity is not known to be synced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotSynced {
+    /// The queue is full; it does not have the activity.
+    Full,
+    /// No answer in time: the queue may have the activity or not.
+    Unknown,
+    /// Larger than a frame.
+    TooLarge,
+}
+
+/// What the requests and the assembler share. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct Assembly(Arc<Gathering>);
+
+#[derive(Debug, Default)]
+struct Gathering {
+    waiting: Mutex<VecDeque<Waiting>>,
+    arrived: Notify,
+}
+
+/// An activity that is not in a frame yet.
+#[derive(Debug)]
+struct Waiting {
+    activity: EncodedActivity,
+    passenger: Passenger,
+}
+
+/// Who waits for an activity's fate, and the memory that it holds until then.
+#[derive(Debug)]
+struct Passenger {
+    answer: oneshot::Sender<Result<(), NotSynced>>,
+    _reservation: Reservation,
+}
+
+impl Assembly {
+    /// Hands an activity over and waits until the queue has synced it.
+    ///
+    /// Dropping the future before the activity is in a frame takes it back.
+    ///
+    /// # Errors
+    /// What became of it instead.
+    pub async fn commit(&self, activity: EncodedActivity, reservation: Reservation) -> Result<(), NotSynced> {
+        let (answer, fate) = oneshot::channel();
+        let passenger = Passenger { answer, _reservation: reservation };
+        let first = {
+            let mut waiting = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            waiting.push_back(Waiting { activity, passenger });
+            waiting.len() == 1
+        };
+        if first {
+            self.0.arrived.notify_one();
+        }
+        // A dropped sender means that the assembler is gone.
+        fate.await.unwrap_or(Err(NotSynced::Unknown))
+    }
+
+    fn take_into(&self, queue: &mut VecDeque<Waiting>) {
+        let mut waiting = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if queue.is_empty() {
+            std::mem::swap(queue, &mut waiting);
+        } else {
+            queue.append(&mut waiting);
+        }
+    }
+}
+
+/// A frame and everybody who waits for it.
+#[derive(Debug)]
+struct Group {
+    frame: Frame,
+    passengers: Vec<Passenger>,
+}
+
+/// Takes the next frame's worth off the front of `queue`; `None` when nobody waits any more.
+///
+/// Whoever has gone is left out; an activity that no frame can hold is refused.
+fn next_group(queue: &mut VecDeque<Waiting>, frame_bytes_max: usize) -> Option<Group> {
+    let mut builder = FrameBuilder::new(frame_bytes_max);
+    let mut passengers = Vec::with_capacity(queue.len());
+    while let Some(next) = queue.front() {
+        if next.passenger.answer.is_closed() {
+            queue.pop_front();
+            continue;
+        }
+        if !builder.has_room_for(&next.activity) && builder.can_hold(&next.activity) {
+            break;
+        }
+        let Some(Waiting { activity, passenger }) = queue.pop_front() else { break };
+        if builder.can_hold(&activity) {
+            builder.push(&activity);
+            passengers.push(passenger);
+        } else {
+            passenger.tell(Err(NotSynced::TooLarge));
+        }
+    }
+    (builder.count() > 0)
+        .then(|| Group { frame: builder.finish(FrameId::generate(), Compression::None), passengers })
+}
+
+impl Passenger {
+    fn tell(self, fate: Result<(), NotSynced>) {
+        if self.answer.send(fate).is_err() {
+            tracing::trace!("nobody waits for this activity any more");
+        }
+    }
+}
+
+impl Group {
+    fn settle(self, fate: Result<(), NotSynced>) {
+        for passenger in self.passengers {
+            passenger.tell(fate);
+        }
+    }
+}
+
+/// Sends frames until asked to stop, then until nothing waits.
+#[derive(Debug)]
+pub struct Assembler<P> {
+    pub assembly: Assembly,
+    pub publisher: Arc<P>,
+    pub frames_in_flight: NonZeroUsize,
+    /// Longest life of a frame: a queue that does not answer delays the next frame no longer.
+    pub publish_timeout: Duration,
+    pub telemetry: IngestTelemetry,
+}
+
+impl<P: FramePublisher> Assembler<P> {
+    pub async fn run(self, stop: Shutdown) {
+        let mut queue = VecDeque::new();
+        let mut in_flight = FuturesUnordered::new();
+        loop {
+            while in_flight.len() < self.frames_in_flight.get() {
+                self.assembly.take_into(&mut queue);
+                match next_group(&mut queue, self.publisher.frame_bytes_max()) {
+                    Some(group) => in_flight.push(self.publish(group)),
+                    None => break,
+                }
+            }
+            let stopped = stop.is_requested();
+            if stopped && in_flight.is_empty() {
+                return;
+            }
+            tokio::select! {
+                Some(()) = in_flight.next() => {}
+                () = self.assembly.0.arrived.notified(), if in_flight.len() < self.frames_in_flight.get() => {}
+                () = stop.requested(), if !stopped => {}
+            }
+        }
+    }
+
+    async fn publish(&self, group: Group) {
+        let begun = Instant::now();
+        let result = self.publisher.publish(&group.frame, begun + self.publish_timeout).await;
+        self.telemetry.frame_published(&group.frame, begun.elapsed(), &result);
+        let fate = match result {
+            Ok(_) => Ok(()),
+            Err(PublishError::Full { reason }) => {
+                tracing::debug!(frame = %group.frame.id, reason, "the queue is full");
+                Err(NotSynced::Full)
+            }
+            Err(PublishError::Unknown { reason }) => {
+                tracing::warn!(frame = %group.frame.id, activities = group.frame.count, reason, "given up");
+                Err(NotSynced::Unknown)
+            }
+        };
+        group.settle(fate);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,301 @@
+//! One connection: HTTP/1.1 in, answers out, and nobody holds it for ever.
+//!
+//! hyper's header timeout is also its idle timeout, and a client that never
+//! reads its answer has none. So each connection looks at itself at every
+//! tick: waiting for a client has a limit, whatever the wait is for. A
+//! request in flight is bounded by its handler.
+
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use futures_util::task::AtomicWaker;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
+use hyper_util::rt::TokioIo;
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, Sleep};
+use warp::filters::BoxedFilter;
+use warp::reply::Response;
+
+use super::connections::Slot;
+use super::reply::Outcome;
+use super::serve::{ConnectionLimits, Peer};
+
+/// A read buffer is never larger, so this times the connections is their memory.
+const BUFFER_BYTES_MAX: usize = 64 * 1024;
+/// After an answer that the client may not have read, its late bytes are read and dropped
+/// for so long: closing on them would reset the connection and destroy the answer.
+const LINGER: Duration = Duration::from_secs(1);
+/// When stopping, a client that has begun a request gets so long for the rest of its headers.
+const DRAIN_HEADER_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// What a connection is doing, shared by its socket, its service and its owner.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    begun: AtomicU32,
+    answered: AtomicU32,
+    /// Bytes have come since the last request began: the next one has begun.
+    receiving: AtomicBool,
+    /// The last answer may have overtaken its request.
+    refused: AtomicBool,
+    draining: AtomicBool,
+    waker: AtomicWaker,
+}
+
+impl Progress {
+    /// Finish the request in flight, then close.
+    pub(super) fn drain(&self) {
+        self.draining.store(true, Ordering::Release);
+        self.waker.wake();
+    }
+
+    fn poll_drain(&self, context: &mut Context<'_>) -> Poll<()> {
+        self.waker.register(context.waker());
+        if self.draining.load(Ordering::Acquire) { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    fn begin(&self) {
+        self.begun.fetch_add(1, Ordering::Relaxed);
+        self.receiving.store(false, Ordering::Relaxed);
+    }
+
+    fn end(&self, response: &Response) {
+        self.answered.fetch_add(1, Ordering::Relaxed);
+        self.refused.store(!response.status().is_success(), Ordering::Relaxed);
+    }
+
+    fn seen(&self) -> Seen {
+        let begun = self.begun.load(Ordering::Relaxed);
+        if begun != self.answered.load(Ordering::Relaxed) {
+            Seen::Answering
+        } else if self.receiving.load(Ordering::Relaxed) {
+            Seen::Receiving { begun }
+        } else {
+            Seen::Idle { begun }
+        }
+    }
+}
+
+/// What a tick sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Seen {
+    Answering,
+    /// A request has begun, its headers are not complete.
+    Receiving {
+        begun: u32,
+    },
+    /// Between requests, or the client does not read its answer.
+    Idle {
+        begun: u32,
+    },
+}
+
+/// How long the connection has waited for its client.
+#[derive(Debug)]
+struct Watch {
+    last: Seen,
+    waited: Duration,
+}
+
+impl Watch {
+    fn new() -> Self {
+        Self { last: Seen::Idle { begun: 0 }, waited: Duration::ZERO }
+    }
+
+    /// Whether the client has used up its time, `tick` after the last look.
+    fn is_late(&mut self, seen: Seen, tick: Duration, limits: &ConnectionLimits) -> bool {
+        self.waited = if seen == self.last { self.waited + tick } else { Duration::ZERO };
+        self.last = seen;
+        match seen {
+            Seen::Answering => false,
+            Seen::Receiving { .. } => self.waited >= limits.header_timeout,
+            Seen::Idle { .. } => self.waited >= limits.idle_timeout,
+        }
+    }
+}
+
+/// Serves one connection until either side ends it.
+pub(super) async fn run(
+    stream: TcpStream,
+    peer: Peer,
+    routes: BoxedFilter<(Response,)>,
+    limits: Arc<ConnectionLimits>,
+    progress: Arc<Progress>,
+    _slot: Slot,
+) {
+    let headers_max = limits.headers_max;
+    let routes = TowerToHyperService::new(warp::service(routes));
+    let service = service_fn(|mut request: http::Request<Incoming>| {
+        progress.begin();
+        request.extensions_mut().insert(peer);
+        // Counted here because hyper's own limit moves every request's headers to the heap.
+        let answer = (request.headers().len() <= headers_max).then(|| routes.call(request));
+        let progress = &progress;
+        async move {
+            let response = match answer {
+                Some(answer) => answer.await,
+                None => Ok(Outcome::HeadersTooLarge.into_response()),
+            };
+            if let Ok(response) = &response {
+                progress.end(response);
+            }
+            response
+        }
+    });
+    let socket = Socket { stream, progress: &progress, linger: None };
+    let mut connection = pin!(
+        http1::Builder::new()
+            .half_close(true)
+            .header_read_timeout(None)
+            .max_header_size(limits.header_bytes_max)
+            .max_buf_size(BUFFER_BYTES_MAX)
+            .serve_connection(TokioIo::new(socket), service)
+    );
+    let mut tick = limits.header_timeout.min(limits.idle_timeout) / 4;
+    let mut next_tick = pin!(tokio::time::sleep(tick));
+    let mut watch = Watch::new();
+    let mut draining = false;
+    loop {
+        tokio::select! {
+            // Requests that have arrived come before the wish to stop.
+            biased;
+            result = &mut connection => {
+                if let Err(error) = result {
+                    tracing::trace!(%error, "connection ended");
+                }
+                return;
+            }
+            () = std::future::poll_fn(|context| progress.poll_drain(context)), if !draining => {
+                draining = true;
+                connection.as_mut().graceful_shutdown();
+                tick = tick.min(DRAIN_HEADER_TIMEOUT);
+                next_tick.as_mut().reset(Instant::now() + tick);
+            }
+            () = &mut next_tick => {
+                let seen = progress.seen();
+                if watch.is_late(seen, tick, &limits) || (draining && seen != Seen::Answering) {
+                    return;
+                }
+                next_tick.as_mut().reset(Instant::now() + tick);
+            }
+        }
+    }
+}
+
+/// The socket, telling when bytes come, and closing without destroying the last answer.
+struct Socket<'a> {
+    stream: TcpStream,
+    progress: &'a Progress,
+    linger: Option<Pin<Box<Sleep>>>,
+}
+
+impl AsyncRead for Socket<'_> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let result = ready!(Pin::new(&mut self.stream).poll_read(context, buffer));
+        if buffer.filled().len() > before {
+            self.progress.receiving.store(true, Ordering::Relaxed);
+        }
+        Poll::Ready(result)
+    }
+}
+
+impl AsyncWrite for Socket<'_> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        if this.linger.is_none() {
+            ready!(Pin::new(&mut this.stream).poll_shutdown(context))?;
+            let unread = this.progress.receiving.load(Ordering::Relaxed)
+                || this.progress.refused.load(Ordering::Relaxed);
+            if !unread {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        let linger = this.linger.get_or_insert_with(|| Box::pin(tokio::time::sleep(LINGER)));
+        let mut dropped = [0; 4096];
+        loop {
+            if linger.as_mut().poll(context).is_ready() {
+                return Poll::Ready(Ok(()));
+            }
+            let mut buffer = ReadBuf::new(&mut dropped);
+            let result = ready!(Pin::new(&mut this.stream).poll_read(context, &mut buffer));
+            if result.is_err() || buffer.filled().is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TICK: Duration = Duration::from_secs(1);
+
+    fn ticks_until_late(seen: impl Fn(u32) -> Seen) -> Option<u32> {
+        let limits = ConnectionLimits {
+            header_timeout: TICK * 3,
+            idle_timeout: TICK * 10,
+            ..ConnectionLimits::default()
+        };
+        let mut watch = Watch::new();
+        (1..100).find(|tick| watch.is_late(seen(*tick), TICK, &limits))
+    }
+
+    #[test]
+    fn every_wait_for_the_client_ends() {
+        assert_eq!(ticks_until_late(|_| Seen::Idle { begun: 0 }), Some(10));
+        assert_eq!(ticks_until_late(|_| Seen::Receiving { begun: 0 }), Some(4));
+        assert_eq!(ticks_until_late(|_| Seen::Answering), None);
+    }
+
+    #[test]
+    fn a_busy_connection_is_never_late() {
+        assert_eq!(ticks_until_late(|tick| Seen::Idle { begun: tick }), None);
+        assert_eq!(ticks_until_late(|tick| Seen::Receiving { begun: tick / 2 }), None);
+    }
+
+    #[test]
+    fn waiting_between_requests_does_not_shorten_the_next() {
+        let late = ticks_until_late(|tick| match tick {
+            0..9 => Seen::Idle { begun: 1 },
+            _ => Seen::Receiving { begun: 1 },
+        });
+        assert_eq!(late, Some(12));
+    }
+}

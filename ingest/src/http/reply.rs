@@ -1,0 +1,206 @@
+//! Outcomes to answers. The only maker of status codes.
+//!
+//! Rule of safety: an answer says 2xx only for [`Outcome::Accepted`], carries
+//! no input and no internals, and sets a cookie only when something was
+//! stored. Held by `tests/bad_input.rs`.
+
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE};
+use http::{HeaderName, HeaderValue, StatusCode};
+use serde::Serialize;
+use warp::reply::Response;
+
+use super::body::BodyError;
+use crate::assemble::NotSynced;
+use crate::identity::IdentityError;
+use crate::intake::{FieldErrors, Rejection};
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+/// A transparent pixel.
+const GIF: &[u8] =
+    b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\xff\xff\xff!\xf9\x04\x01\0\0\0\0,\0\0\0\0\x01\0\x01\0\0\x02\x01D\0;";
+/// For a connection that gets no request of its own.
+pub(super) const TOO_MANY_CONNECTIONS: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
+    connection: close\r\nretry-after: 1\r\ncontent-length: 0\r\n\r\n";
+
+/// What became of a request.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    Accepted(Accepted),
+    Rejected(Rejection),
+    UnsupportedMediaType,
+    Body(BodyError),
+    ForeignOrigin,
+    Unauthorized { challenge: HeaderValue, detail: &'static str },
+    IdentityUnreachable,
+    Overloaded,
+    NotSynced(NotSynced),
+    MethodNotAllowed { allow: &'static str },
+    HeadersTooLarge,
+    NotFound,
+}
+
+/// One activity is synced.
+#[derive(Debug)]
+pub(super) struct Accepted {
+    pub(super) set_cookie: Option<HeaderValue>,
+    pub(super) shown: Shown,
+}
+
+#[derive(Debug)]
+pub(super) enum Shown {
+    Nothing,
+    Pixel,
+    /// The stored activity, as JSON.
+    Activity(Vec<u8>),
+}
+
+#[derive(Serialize)]
+struct Detail {
+    detail: &'static str,
+}
+
+#[derive(Serialize)]
+struct Errors<'a> {
+    errors: &'a FieldErrors,
+}
+
+impl From<BodyError> for Outcome {
+    fn from(error: BodyError) -> Self {
+        Self::Body(error)
+    }
+}
+
+impl From<IdentityError> for Outcome {
+    fn from(error: IdentityError) -> Self {
+        match error {
+            IdentityError::Failed { challenge, detail } => Self::Unauthorized { challenge, detail },
+            IdentityError::Unreachable { reason } => {
+                tracing::warn!(reason, "identity cannot be verified");
+                Self::IdentityUnreachable
+            }
+        }
+    }
+}
+
+impl Outcome {
+    /// The bounded label for metrics.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Accepted(_) => "accepted",
+            Self::Rejected(rejection) => rejection.label(),
+            Self::UnsupportedMediaType => "unsupported_media_type",
+            Self::Body(BodyError::TooLarge) => "body_too_large",
+            Self::Body(BodyError::Late) => "body_late",
+            Self::Body(BodyError::Broken) => "body_broken",
+            Self::Body(BodyError::UnsupportedEncoding) => "unsupported_encoding",
+            Self::Body(BodyError::Overloaded) | Self::Overloaded => "overloaded",
+            Self::ForeignOrigin => "foreign_origin",
+            Self::Unauthorized { .. } => "unauthorized",
+            Self::IdentityUnreachable => "identity_unreachable",
+            Self::NotSynced(NotSynced::Full) => "queue_full",
+            Self::NotSynced(NotSynced::Unknown) => "queue_unavailable",
+            Self::NotSynced(NotSynced::TooLarge) => "activity_too_large",
+            Self::MethodNotAllowed { .. } => "method_not_allowed",
+            Self::HeadersTooLarge => "headers_too_large",
+            Self::NotFound => "not_found",
+        }
+    }
+
+    pub(super) fn into_response(self) -> Response {
+        use StatusCode as S;
+        match self {
+            Self::Accepted(accepted) => accepted.into_response(),
+            Self::Rejected(Rejection::Invalid(errors)) => json(S::BAD_REQUEST, &Errors { errors: &errors }),
+            Self::Rejected(Rejection::Malformed(text)) => detail(S::BAD_REQUEST, text),
+            Self::Body(BodyError::Broken) => detail(S::BAD_REQUEST, "The request body is broken."),
+            Self::Body(BodyError::Late) => {
+                detail(S::REQUEST_TIMEOUT, "The request body did not arrive in time.")
+            }
+            Self::Body(BodyError::TooLarge) => detail(S::PAYLOAD_TOO_LARGE, "The request body is too large."),
+            Self::NotSynced(NotSynced::TooLarge) => {
+                detail(S::PAYLOAD_TOO_LARGE, "The activity is too large.")
+            }
+            Self::UnsupportedMediaType => {
+                detail(S::UNSUPPORTED_MEDIA_TYPE, "Unsupported media type in request.")
+            }
+            Self::Body(BodyError::UnsupportedEncoding) => {
+                detail(S::UNSUPPORTED_MEDIA_TYPE, "Unsupported content encoding in request.")
+            }
+            Self::Unauthorized { challenge, detail: text } => {
+                with(detail(S::UNAUTHORIZED, text), WWW_AUTHENTICATE, challenge)
+            }
+            Self::ForeignOrigin => {
+                detail(S::FORBIDDEN, "Requests with cookies are not accepted from this origin.")
+            }
+            Self::Body(BodyError::Overloaded) | Self::Overloaded => {
+                retry("1", "Too many requests wait. Try again.")
+            }
+            Self::NotSynced(NotSynced::Full) => retry("10", "The queue is full. Try again."),
+            Self::NotSynced(NotSynced::Unknown) => retry(
+                "2",
+                "It is unknown whether the activity was stored. Try again with the same id and date.",
+            ),
+            Self::IdentityUnreachable => retry("2", "The user cannot be verified now. Try again."),
+            Self::MethodNotAllowed { allow } => with(
+                detail(S::METHOD_NOT_ALLOWED, "Method not allowed."),
+                ALLOW,
+                HeaderValue::from_static(allow),
+            ),
+            Self::HeadersTooLarge => {
+                detail(S::REQUEST_HEADER_FIELDS_TOO_LARGE, "The request has too many headers.")
+            }
+            Self::NotFound => detail(S::NOT_FOUND, "Not found."),
+        }
+    }
+}
+
+impl Accepted {
+    fn into_response(self) -> Response {
+        let mut response = match self.shown {
+            Shown::Nothing => empty(),
+            Shown::Pixel => pixel(),
+            Shown::Activity(json) => with(Response::new(json.into()), CONTENT_TYPE, JSON),
+        };
+        if let Some(cookie) = self.set_cookie {
+            response.headers_mut().insert(SET_COOKIE, cookie);
+        }
+        response
+    }
+}
+
+/// What `OPTIONS` answers.
+pub(super) fn options(allow: &'static str) -> Response {
+    with(empty(), ALLOW, HeaderValue::from_static(allow))
+}
+
+/// The image of `pixel.gif`; each view is a request of its own.
+pub(super) fn pixel() -> Response {
+    let image = with(Response::new(GIF.into()), CONTENT_TYPE, HeaderValue::from_static("image/gif"));
+    with(image, CACHE_CONTROL, HeaderValue::from_static("no-store"))
+}
+
+fn empty() -> Response {
+    let mut response = Response::default();
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response
+}
+
+fn retry(seconds: &'static str, text: &'static str) -> Response {
+    with(detail(StatusCode::SERVICE_UNAVAILABLE, text), RETRY_AFTER, HeaderValue::from_static(seconds))
+}
+
+fn detail(status: StatusCode, text: &'static str) -> Response {
+    json(status, &Detail { detail: text })
+}
+
+fn json(status: StatusCode, value: &impl Serialize) -> Response {
+    let text = serde_json::to_vec(value).expect("texts and lists of texts serialise");
+    let mut response = with(Response::new(text.into()), CONTENT_TYPE, JSON);
+    *response.status_mut() = status;
+    response
+}
+
+fn with(mut response: Response, name: HeaderName, value: HeaderValue) -> Response {
+    response.headers_mut().insert(name, value);
+    response
+}
