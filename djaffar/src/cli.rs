@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
+use crate::dump::DumpedTable;
 use crate::logging::LoggingSettings;
 use crate::settings::admin::{self, AdminSettings};
 use crate::settings::data_directory::DataDirectorySettings;
@@ -40,6 +41,8 @@ pub(crate) enum Command {
     Writer(Box<WriterArguments>),
     /// Bring the database's schema up to date, then exit
     Migrate(Box<StoreArguments>),
+    /// Print what is stored, beside a running writer
+    Dump(Box<DumpArguments>),
     /// Tell what became of all log requests; exit 1 when the accounts do not close
     Status(Box<StatusArguments>),
     /// Validate the configuration, reach queue and database, explain what is wrong; exit 2 if something is
@@ -102,6 +105,26 @@ pub(crate) struct StoreArguments {
     pub(crate) database: DatabaseSettings,
     #[command(flatten)]
     pub(crate) data: DataDirectorySettings,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct DumpArguments {
+    /// What to print
+    pub(crate) table: DumpedTable,
+    /// Django's fixture, byte for byte as `manage.py dumpdata` writes it, or one JSON object a line
+    #[arg(long, value_name = "FORMAT", default_value = "django")]
+    pub(crate) format: DumpFormatName,
+    /// Spaces of indent in a fixture, as `dumpdata` takes it [default: all in one line]
+    #[arg(long, value_name = "N")]
+    pub(crate) indent: Option<u8>,
+    #[command(flatten)]
+    pub(crate) store: StoreArguments,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DumpFormatName {
+    Django,
+    Ndjson,
 }
 
 #[derive(Args, Clone, Debug)]

@@ -1,5 +1,6 @@
 //! What each command does.
 
+mod dump;
 mod migrate;
 
 use std::io::Write;
@@ -9,6 +10,7 @@ use crate::failure::Failure;
 
 pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
     match cli.command {
+        Some(Command::Dump(arguments)) => dump::run(*arguments).await,
         Some(Command::Migrate(arguments)) => migrate::run(*arguments).await,
         Some(
             Command::Status(_)

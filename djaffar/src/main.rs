@@ -5,6 +5,7 @@ mod cli;
 mod command;
 mod configuration;
 mod data_directory;
+mod dump;
 mod failure;
 mod logging;
 mod runtime;

@@ -1,3 +1,4 @@
 //! Queue in, rows out.
 
+pub mod export;
 pub mod store;
