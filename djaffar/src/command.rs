@@ -1,7 +1,12 @@
 //! What each command does.
 
+mod check;
 mod dump;
+mod ingest;
 mod migrate;
+mod serve;
+mod status;
+mod writer;
 
 use std::io::Write;
 
@@ -10,16 +15,15 @@ use crate::failure::Failure;
 
 pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
     match cli.command {
-        Some(Command::Dump(arguments)) => dump::run(*arguments).await,
+        Some(Command::Serve(arguments)) => serve::run(*arguments).await,
+        Some(Command::Ingest(arguments)) => ingest::run(*arguments).await,
+        Some(Command::Writer(arguments)) => writer::run(*arguments).await,
         Some(Command::Migrate(arguments)) => migrate::run(*arguments).await,
-        Some(
-            Command::Status(_)
-            | Command::Check(_)
-            | Command::Serve(_)
-            | Command::Ingest(_)
-            | Command::Writer(_),
-        )
-        | None => Err(Failure::failed("this command is not built yet")),
+        Some(Command::Dump(arguments)) => dump::run(*arguments).await,
+        Some(Command::Status(arguments)) => status::run(*arguments).await,
+        Some(Command::Check(arguments)) => check::run(*arguments).await,
+        // The configuration has chosen a command.
+        None => Err(Failure::failed("no command is given; see `djaffar --help`")),
     }
 }
 

@@ -28,11 +28,10 @@ pub(crate) fn load() -> Result<Cli, Failure> {
 fn parse(mut arguments: Vec<OsString>, environment: &[String]) -> Result<Cli, Failure> {
     let command = with_environment(cli::command());
     let settings = setting_names(&command);
-    let mut matches = get_matches(&command, &arguments, None)?;
-    if matches.subcommand_name().is_none() {
-        arguments.push("serve".into());
-        matches = get_matches(&command, &arguments, None)?;
+    if names_no_command(&command, &arguments) {
+        arguments.insert(1, "serve".into());
     }
+    let mut matches = get_matches(&command, &arguments, None)?;
     environment::refuse_unknown(environment, &settings)?;
     if let Some(path) = matches.get_one::<std::path::PathBuf>("config") {
         let values = file::read(path, &settings)?;
@@ -40,6 +39,16 @@ fn parse(mut arguments: Vec<OsString>, environment: &[String]) -> Result<Cli, Fa
         matches = get_matches(&command, &arguments, Some(&values))?;
     }
     Cli::from_arg_matches(&matches).map_err(|error| Failure::misconfigured(error.to_string()))
+}
+
+/// Nothing but flags: they are meant for the default command.
+fn names_no_command(command: &Command, arguments: &[OsString]) -> bool {
+    let mut texts = arguments.iter().skip(1).map(|argument| argument.to_string_lossy());
+    let answers = ["-h", "--help", "-V", "--version"];
+    let is_flag = |text: &str| text.starts_with('-');
+    arguments.get(1).is_none_or(|first| is_flag(&first.to_string_lossy()))
+        && texts
+            .all(|text| !answers.contains(&text.as_ref()) && command.find_subcommand(text.as_ref()).is_none())
 }
 
 fn get_matches(
@@ -112,6 +121,8 @@ mod tests {
     fn no_arguments_mean_serve() {
         assert!(matches!(load(&[]).unwrap().command, Some(Chosen::Serve(_))));
         assert!(matches!(load(&["--log-level", "warn"]).unwrap().command, Some(Chosen::Serve(_))));
+        assert!(matches!(load(&["--listen", "127.0.0.1:1"]).unwrap().command, Some(Chosen::Serve(_))));
+        assert!(matches!(load(&["--log-level", "warn", "writer"]).unwrap().command, Some(Chosen::Writer(_))));
     }
 
     #[test]
@@ -130,7 +141,7 @@ mod tests {
         };
         assert_eq!(serve.front.http.listen.port(), 2);
         assert_eq!(serve.front.limits.referer_max, 7);
-        assert_eq!(serve.front.http.trusted_proxies.len(), 2);
+        assert!(serve.front.http.trusted_proxies.unwrap().contains("192.0.2.1".parse().unwrap()));
         assert!(!serve.front.session.session_expire_at_browser_close);
     }
 

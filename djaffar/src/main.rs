@@ -1,15 +1,19 @@
 //! `djaffar`: the one command.
 
 mod adapters;
+mod admin;
 mod cli;
 mod command;
 mod configuration;
 mod data_directory;
 mod dump;
 mod failure;
+mod front;
 mod logging;
+mod process;
 mod runtime;
 mod settings;
+mod telemetry;
 
 use std::process::ExitCode;
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use shared::store::{Store, StoreErrorKind};
+use shared::store::{StoreError, StoreErrorKind};
 
 use crate::adapters::Database;
 use crate::cli::StoreArguments;
@@ -13,26 +13,25 @@ use crate::failure::Failure;
 const DEADLINE: Duration = Duration::from_secs(60);
 
 pub(crate) async fn run(arguments: StoreArguments) -> Result<(), Failure> {
-    let database = Database::new(arguments.database.choice(&arguments.data.data_dir)?)?;
+    let database = Database::reader(arguments.database.choice(&arguments.data.data_dir)?)?;
     if let Some(file) = database.file() {
         data_directory::create_parent(file)?;
     }
-    migrate(&database).await?;
+    match tokio::time::timeout(DEADLINE, database.migrate(shared::time::now())).await {
+        Ok(Ok(Ok(()))) => {}
+        Ok(Ok(Err(error))) => return Err(Failure::misconfigured(explain(&error))),
+        Ok(Err(failure)) => return Err(failure),
+        Err(_) => return Err(Failure::misconfigured("database: no answer within 60s; see whether it runs")),
+    }
     print(&format!("the schema of {} is up to date", database.name()));
     Ok(())
 }
 
-async fn migrate(database: &Database) -> Result<(), Failure> {
-    let mut store = database.store();
-    let attempt = tokio::time::timeout(DEADLINE, store.maintain(shared::time::now())).await;
-    let error = match attempt {
-        Ok(Ok(())) => return Ok(()),
-        Ok(Err(error)) => error,
-        Err(_) => return Err(Failure::misconfigured("database: no answer within 60s; see whether it runs")),
-    };
+/// What is wrong with the database, and what to do.
+pub(super) fn explain(error: &StoreError) -> String {
     let remedy = match error.kind {
         StoreErrorKind::Schema | StoreErrorKind::Data => "mend the schema or name another database",
         StoreErrorKind::Transient | StoreErrorKind::Timeout => "see whether it runs and may be used",
     };
-    Err(Failure::misconfigured(format!("database: {}; {remedy}", error.reason)))
+    format!("database: {}; {remedy}", error.reason)
 }

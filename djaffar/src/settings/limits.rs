@@ -1,5 +1,7 @@
 //! Bounds of what ingest holds at once.
 
+use std::num::NonZeroUsize;
+
 use clap::Args;
 
 use super::duration::Span;
@@ -15,8 +17,8 @@ pub(crate) struct LimitSettings {
     #[arg(long, value_name = "CHARACTERS", default_value = "2048", value_parser = referer_max)]
     pub(crate) referer_max: usize,
     /// Frames that may wait for the queue's answer at once, 1 to 8: more pays when acks are slow
-    #[arg(long, value_name = "COUNT", default_value = "1", value_parser = clap::value_parser!(u8).range(1..=8))]
-    pub(crate) frames_in_flight: u8,
+    #[arg(long, value_name = "COUNT", default_value = "1", value_parser = frames)]
+    pub(crate) frames_in_flight: NonZeroUsize,
     /// Open connections of the public listener
     #[arg(long, value_name = "COUNT", default_value = "10000", value_parser = count)]
     pub(crate) connections_max: usize,
@@ -37,6 +39,13 @@ pub(crate) struct LimitSettings {
 fn intake_bytes(text: &str) -> Result<Size, String> {
     let size: Size = text.parse()?;
     if size.0 < 1 << 20 { Err("must be at least 1MiB".to_owned()) } else { Ok(size) }
+}
+
+fn frames(text: &str) -> Result<NonZeroUsize, String> {
+    match text.parse::<NonZeroUsize>() {
+        Ok(frames) if frames.get() <= 8 => Ok(frames),
+        _ => Err("must be a number from 1 to 8".to_owned()),
+    }
 }
 
 fn referer_max(text: &str) -> Result<usize, String> {
