@@ -4,7 +4,7 @@
 //! [`fields::RawFields`], which borrow from it; each field then becomes a type
 //! of `shared::event` that cannot be wrong. Everything here is a pure function
 //! of its input. The facts come from Django 5.2 and DRF 3.18 on Python 3.11;
-//! `tests/differential.rs` compares this module with the real ones and lists
+//! `tests/differential` compares this module with the real ones and lists
 //! the deviations, with their reasons.
 
 mod content_type;
@@ -115,3 +115,6 @@ impl Intake {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -94,7 +94,9 @@ impl<'de> Visitor<'de> for ObjectVisitor {
 
     fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
         let mut fields = RawFields::default();
-        while let Some(PythonString(name)) = map.next_key()? {
+        // As a literal, a name is checked for control characters; as bytes it would not be.
+        while let Some(name) = map.next_key::<&Literal>()? {
+            let PythonString(name) = serde_json::from_str(name.get()).map_err(M::Error::custom)?;
             match fields.named(&name.text) {
                 Some(field) => *field = value(map.next_value::<&Literal>()?).map_err(M::Error::custom)?,
                 None => {
@@ -167,4 +169,52 @@ fn replace_surrogates(bytes: &[u8]) -> Option<RawText<'static>> {
     }
     text.push_str(std::str::from_utf8(rest).ok()?);
     Some(RawText { text: Cow::Owned(text), first_surrogate })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(json: &str) -> RawText<'_> {
+        match parse(json.as_bytes()).expect("JSON").path {
+            RawValue::Text(raw) => raw,
+            other => panic!("{other:?} is not a text"),
+        }
+    }
+
+    #[test]
+    fn the_last_of_several_keys_wins() {
+        assert_eq!(path(r#"{"path": 1, "x": {"path": []}, "p\u0061th": "b"}"#).text, "b");
+    }
+
+    #[test]
+    fn a_plain_string_borrows() {
+        assert!(matches!(path(r#"{"path": "a"}"#).text, Cow::Borrowed("a")));
+    }
+
+    #[test]
+    fn lone_surrogates_are_kept_in_mind() {
+        let raw = path(r#"{"path": "a\udfff\ud83d\ude00\ud800"}"#);
+        assert_eq!((raw.text.as_ref(), raw.first_surrogate), ("a\u{fffd}😀\u{fffd}", Some(0xDFFF)));
+    }
+
+    #[test]
+    fn what_is_not_one_object_is_refused() {
+        for json in
+            ["{", "{} x", "{\"a\": NaN}", "{\"a\t\": 1}", "{\"a\": \"\t\"}", "\u{feff}{}", "{\"a\": 01}"]
+        {
+            assert_eq!(parse(json.as_bytes()).expect_err(json), MALFORMED);
+        }
+        let list = Rejection::Malformed("Invalid data. Expected a dictionary, but got list.");
+        assert_eq!(parse(b"[{}]").expect_err("a list"), list);
+        assert_eq!(parse(b"{\"a\": \"\xff\"}").expect_err("not UTF-8"), MALFORMED);
+    }
+
+    #[test]
+    fn depth_is_bounded() {
+        let nested = |depth: usize| format!("{{\"a\":{}{}}}", "[".repeat(depth), "]".repeat(depth));
+        assert!(parse(nested(DEPTH_MAX - 1).as_bytes()).is_ok());
+        assert_eq!(parse(nested(DEPTH_MAX).as_bytes()).expect_err("too deep"), MALFORMED);
+        assert_eq!(parse(nested(1_000_000).as_bytes()).expect_err("too deep"), MALFORMED);
+    }
 }

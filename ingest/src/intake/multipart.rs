@@ -1,4 +1,8 @@
 //! `multipart/form-data`, read from memory.
+//!
+//! Stricter than Django: a body that lacks its boundaries or is cut is refused,
+//! not read as far as it goes, and no `Content-Transfer-Encoding` is undone
+//! (RFC 7578, 4.7 has abolished it, and no browser sends one).
 
 use std::borrow::Cow;
 use std::convert::Infallible;

@@ -106,11 +106,12 @@ impl Cursor<'_> {
             return Some(Some(Offset::UTC));
         }
         let hours = self.number(2, 2)?;
-        let has_colon = self.one_of(&[':']).is_some();
-        let minutes = match self.number(2, 2) {
-            Some(minutes) => minutes,
-            None if has_colon => return None,
-            None => 0,
+        let minutes = match self.0.as_str() {
+            "" | "\n" => 0,
+            _ => {
+                self.one_of(&[':']);
+                self.number(2, 2)?
+            }
         };
         let micros = i64::from(hours * 60 + minutes) * 60_000_000;
         Offset::from_micros(if sign == '-' { -micros } else { micros }).map(Some)

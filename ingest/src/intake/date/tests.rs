@@ -1,4 +1,4 @@
-//! Spot checks; `tests/differential.rs` compares with the real Django and DRF.
+//! Spot checks; `tests/differential` compares with the real Django and DRF.
 
 use chrono_tz::Tz;
 
@@ -81,6 +81,7 @@ fn what_both_refuse_is_refused() {
         "2020-1-2T3:4:5.",
         "2020-1-2T3:4:5.1234567890123",
         "2020-1-2T3:4:5+01:",
+        "2020-1-2T3:4:5+010",
         "2020-1-2T3:4Z\n\n",
         " 2020-01-01",
         "1483000000",
