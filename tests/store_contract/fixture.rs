@@ -1,5 +1,6 @@
 //! The databases under test, read back with plain SQL.
 
+use std::fs::{self, DirEntry};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use shared::frame::FrameId;
 use shared::secret::Secret;
 use shared::store::{DeadLetter, Origin, SessionInfo};
 use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{Connection, PgConnection, SqliteConnection};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 use tempfile::TempDir;
 use uuid::Uuid;
 use writer::store::contract::{Rows, StoreFixture};
@@ -37,8 +38,22 @@ impl SqliteFixture {
         Self { directory: tempfile::tempdir().expect("a temporary directory can be made") }
     }
 
-    fn config(&self) -> SqliteConfig {
+    pub(crate) fn config(&self) -> SqliteConfig {
         SqliteConfig { path: self.directory.path().join("djaffar.sqlite3") }
+    }
+
+    pub(crate) fn files(&self) -> Vec<DirEntry> {
+        let entries = fs::read_dir(self.directory.path()).expect("the directory can be read");
+        entries.map(|entry| entry.expect("the directory can be read")).collect()
+    }
+
+    pub(crate) async fn connect(&self) -> SqliteConnection {
+        let options = SqliteConnectOptions::new().filename(self.config().path);
+        SqliteConnection::connect_with(&options).await.expect("the file can be opened")
+    }
+
+    pub(crate) async fn sql(&self, statements: &'static str) {
+        sqlx::raw_sql(statements).execute(&mut self.connect().await).await.expect("the statements are right");
     }
 }
 
@@ -50,8 +65,7 @@ impl StoreFixture for SqliteFixture {
     }
 
     async fn rows(&self) -> Rows {
-        let options = SqliteConnectOptions::new().filename(self.config().path).read_only(true);
-        let mut database = SqliteConnection::connect_with(&options).await.expect("the file can be opened");
+        let mut database = self.connect().await;
         let activities: Vec<ActivityRow<String, String>> =
             sqlx::query_as(ACTIVITIES).fetch_all(&mut database).await.expect("activities");
         let infos: Vec<InfoRow<String>> =
@@ -79,6 +93,26 @@ impl PostgresFixture {
         let server = Postgres::shared().await;
         Self { url: server.database().await, _server: server }
     }
+
+    pub(crate) async fn sql(&self, statements: &str) {
+        sql(&self.url, statements).await;
+    }
+
+    pub(crate) async fn count(&self, query: &str) -> i64 {
+        count(&self.url, query).await
+    }
+}
+
+/// Runs statements on a connection of its own.
+pub(crate) async fn sql(url: &str, statements: &str) {
+    let mut connection = connect(url).await;
+    let result = sqlx::raw_sql(AssertSqlSafe(statements)).execute(&mut connection).await;
+    result.unwrap_or_else(|error| panic!("{statements}: {error}"));
+}
+
+pub(crate) async fn count(url: &str, query: &str) -> i64 {
+    let query = sqlx::query_scalar(AssertSqlSafe(query));
+    query.fetch_one(&mut connect(url).await).await.expect("a count")
 }
 
 pub(crate) async fn connect(url: &str) -> PgConnection {

@@ -1,6 +1,10 @@
 //! Every store keeps the contract, and each what its database makes hard.
 
 mod fixture;
+mod partitions;
+mod postgres_faults;
+mod postgres_schema;
+mod sqlite_faults;
 
 mod sqlite {
     mod contract {

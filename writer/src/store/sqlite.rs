@@ -65,7 +65,11 @@ impl Store for SqliteStore {
 
     async fn maintain(&mut self, _now: DateTime<Utc>) -> Result<(), StoreError> {
         let mut connection = self.connected().await?;
-        within(TRANSACTION_DEADLINE, schema::migrate(&mut connection)).await?;
+        within(TRANSACTION_DEADLINE, async {
+            schema::migrate(&mut connection).await?;
+            schema::verify(&mut connection).await
+        })
+        .await?;
         self.connection = Some(connection);
         Ok(())
     }

@@ -19,7 +19,10 @@ use super::schema;
 const PARTITIONS: &str = "\
 SELECT relname::text FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
 WHERE inhparent = 'activity'::regclass";
-const EXISTS: &str = "SELECT to_regclass($1) IS NOT NULL";
+/// Read from the catalog itself: `to_regclass` may answer from a cache older than the lock.
+const EXISTS: &str = "\
+SELECT EXISTS (SELECT FROM pg_class WHERE relname = $1
+    AND relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = 'activity'::regclass))";
 const STRAY: &str = "activity_stray";
 const SHORT_LOCKS: &str = "SET LOCAL lock_timeout = '100ms'";
 /// The default partition becomes an ordinary table and an empty one takes its place.

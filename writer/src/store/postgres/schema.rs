@@ -25,16 +25,19 @@ SELECT writer_id, delivered, stored, duplicate, dead, suppressed, updated_at FRO
 /// Brings the schema up to date.
 pub(super) async fn migrate(connection: &mut PgConnection) -> Result<(), Failure> {
     let known = MIGRATIONS.len() as i64;
-    match version(connection).await? {
-        found if found == known => return Ok(()),
-        found if found > known => return Err(Failure::NewerSchema { found, known }),
-        _ => {}
+    let exists: bool = sqlx::query_scalar(VERSION_TABLE_EXISTS).fetch_one(&mut *connection).await?;
+    let found = if exists { version(connection).await? } else { 0 };
+    if found > known {
+        return Err(Failure::NewerSchema { found, known });
+    }
+    if found == known {
+        return Ok(());
     }
     let mut transaction = connection.begin().await?;
     sqlx::raw_sql(LOCK).execute(&mut *transaction).await?;
     // Another writer may have migrated while this one waited.
-    let found = version(&mut transaction).await?;
     sqlx::raw_sql(VERSION_TABLE).execute(&mut *transaction).await?;
+    let found = version(&mut transaction).await?;
     for (migration, next) in MIGRATIONS.iter().zip(1_i64..).skip_while(|(_, next)| *next <= found) {
         sqlx::raw_sql(*migration).execute(&mut *transaction).await?;
         sqlx::query(MARK).bind(next).execute(&mut *transaction).await?;
@@ -49,9 +52,5 @@ pub(super) async fn verify(connection: &mut PgConnection) -> Result<(), Failure>
 }
 
 async fn version(connection: &mut PgConnection) -> Result<i64, Failure> {
-    let exists: bool = sqlx::query_scalar(VERSION_TABLE_EXISTS).fetch_one(&mut *connection).await?;
-    if !exists {
-        return Ok(0);
-    }
     Ok(sqlx::query_scalar(VERSION).fetch_one(connection).await?)
 }

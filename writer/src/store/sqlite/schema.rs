@@ -7,6 +7,13 @@ use super::error::Failure;
 /// In order; never changed once released.
 const MIGRATIONS: [&str; 1] = [include_str!("../../../migrations/sqlite/0001_initial.sql")];
 
+/// Every column that the writer uses.
+const VERIFY: &str = "\
+SELECT id, date, received_at, session_id, user_id, ip_address, path, referer FROM activity WHERE false;
+SELECT session_id, user_agent, first_seen FROM session_info WHERE false;
+SELECT id, bytes, reason, sqlstate, frame_id, position, first_seen FROM dead_letter WHERE false;
+SELECT writer_id, delivered, stored, duplicate, dead, suppressed, updated_at FROM accounting WHERE false";
+
 /// Brings the schema up to date; the write lock keeps two processes apart.
 pub(super) async fn migrate(connection: &mut SqliteConnection) -> Result<(), Failure> {
     let known = MIGRATIONS.len() as i64;
@@ -24,6 +31,12 @@ pub(super) async fn migrate(connection: &mut SqliteConnection) -> Result<(), Fai
         sqlx::raw_sql(AssertSqlSafe(mark)).execute(&mut *connection).await?;
     }
     sqlx::raw_sql("COMMIT").execute(&mut *connection).await?;
+    Ok(())
+}
+
+/// Fails where somebody has changed a table under the writer.
+pub(super) async fn verify(connection: &mut SqliteConnection) -> Result<(), Failure> {
+    sqlx::raw_sql(VERIFY).execute(connection).await?;
     Ok(())
 }
 
