@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep};
 pub mod client;
 pub mod database;
 pub mod journal;
+pub mod nats;
 pub mod postgres;
 pub mod process;
 pub mod tcp_proxy;
