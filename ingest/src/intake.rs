@@ -27,7 +27,8 @@ pub use content_type::BodyFormat;
 pub use rejection::{FieldErrors, Rejection};
 
 use date::DateField;
-use fields::{RawFields, RawValue};
+use fields::RawFields;
+use rejection::Messages;
 
 /// What the operator decides about fields.
 #[derive(Clone, Debug)]
@@ -76,7 +77,7 @@ impl Intake {
             BodyFormat::Multipart { boundary } => multipart::parse(body, boundary)?,
         };
         fields.fall_back_to_header(referer_header);
-        self.validate(fields)
+        self.validate(self.date.validate(&fields.date), fields)
     }
 
     /// The fields of a pixel's query string; an absent date is `now`, unless an id is given.
@@ -88,20 +89,16 @@ impl Intake {
     ) -> Result<LogFields, Rejection> {
         let mut fields = form::parse(query)?;
         fields.fall_back_to_header(referer_header);
-        if !fields.date.is_absent_or_empty() || !fields.id.is_absent_or_empty() {
-            return self.validate(fields);
-        }
-        // Any date that is known to be good: the fields are validated whole.
-        fields.date = RawValue::from("1970-01-01");
-        let mut valid = self.validate(fields)?;
-        if let Some(date) = EventDate::new(now) {
-            valid.date = date;
-        }
-        Ok(valid)
+        let is_of_now = fields.date.is_absent_or_empty() && fields.id.is_absent_or_empty();
+        let date = if is_of_now { date::in_range(now) } else { self.date.validate(&fields.date) };
+        self.validate(date, fields)
     }
 
-    fn validate(&self, fields: RawFields<'_>) -> Result<LogFields, Rejection> {
-        let date = self.date.validate(&fields.date);
+    fn validate(
+        &self,
+        date: Result<EventDate, Messages>,
+        fields: RawFields<'_>,
+    ) -> Result<LogFields, Rejection> {
         let path = text::path(fields.path);
         let referer = text::referer(fields.referer, self.referer_characters_max);
         let id = id::validate(&fields.id);

@@ -6,6 +6,7 @@
 //! differently on purpose is listed in `deviation.rs`; each use of that list
 //! is counted in the summary.
 
+mod bodies;
 mod dates;
 mod deviation;
 mod outcome;

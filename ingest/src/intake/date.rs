@@ -6,6 +6,7 @@ mod local;
 
 use std::borrow::Cow;
 
+use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use shared::event::EventDate;
 
@@ -41,8 +42,13 @@ impl DateField {
             }
         };
         let date = parse(text).ok_or_else(|| vec![WRONG_FORMAT])?;
-        date.to_utc(self.time_zone).and_then(EventDate::new).ok_or_else(|| vec![OUT_OF_RANGE])
+        date.to_utc(self.time_zone).ok_or_else(|| vec![OUT_OF_RANGE]).and_then(in_range)
     }
+}
+
+/// An instant that every reader can represent.
+pub(super) fn in_range(instant: DateTime<Utc>) -> Result<EventDate, Messages> {
+    EventDate::new(instant).ok_or_else(|| vec![OUT_OF_RANGE])
 }
 
 /// Django's `parse_datetime`.

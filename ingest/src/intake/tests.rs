@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::fields::RawValue;
 use super::*;
 
 const REFERER_CHARACTERS_MAX: usize = 2048;
