@@ -86,6 +86,13 @@ impl Connection {
     }
 }
 
+/// One request on a connection of its own.
+pub async fn exchange(address: SocketAddr, request: &[u8]) -> io::Result<Response> {
+    let mut connection = Connection::open(address).await?;
+    connection.send(request).await?;
+    timeout(ANSWER_LIMIT, connection.receive()).await?
+}
+
 /// The bytes of one log request.
 #[must_use]
 pub fn log_request(id: Uuid, date: DateTime<Utc>, path: &str, cookie: Option<&str>) -> Vec<u8> {
@@ -110,6 +117,7 @@ pub struct Load {
 #[derive(Debug, Default)]
 struct Control {
     accepted: AtomicU64,
+    told_to_retry: AtomicU64,
     finishing: AtomicBool,
     given_up: AtomicBool,
 }
@@ -139,6 +147,12 @@ impl Load {
     #[must_use]
     pub fn accepted(&self) -> u64 {
         self.control.accepted.load(Ordering::Relaxed)
+    }
+
+    /// Answers 503 so far.
+    #[must_use]
+    pub fn told_to_retry(&self) -> u64 {
+        self.control.told_to_retry.load(Ordering::Relaxed)
     }
 
     /// Waits until that many more are accepted.
@@ -204,6 +218,10 @@ impl Browser {
                 Ok(response) => {
                     if let Some(cookie) = response.cookie() {
                         self.cookie = Some(cookie.to_owned());
+                    }
+                    if response.status == 503 {
+                        assert!(response.header("retry-after").is_some(), "{response:?}");
+                        self.control.told_to_retry.fetch_add(1, Ordering::Relaxed);
                     }
                     response.status
                 }

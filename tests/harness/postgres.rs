@@ -36,6 +36,7 @@ const SETTINGS: [&str; 8] = [
 pub struct Postgres {
     directory: TempDir,
     port: u16,
+    settings: Vec<String>,
     databases: AtomicU32,
     process: Option<Process>,
 }
@@ -44,6 +45,17 @@ impl Postgres {
     /// # Panics
     /// Postgres is not installed or does not start.
     pub async fn start() -> Self {
+        let mut server = Self::new();
+        server.restart().await;
+        server
+    }
+
+    /// Not started yet: call [`Postgres::restart`].
+    ///
+    /// # Panics
+    /// Postgres is not installed.
+    #[must_use]
+    pub fn new() -> Self {
         let directory = tempfile::Builder::new()
             .prefix("djaffar-test-postgres-")
             .tempdir()
@@ -53,9 +65,15 @@ impl Postgres {
         if let Some(account) = Account::to_run_as() {
             account.own(directory.path());
         }
-        let mut server = Self { directory, port: free_port(), databases: AtomicU32::new(0), process: None };
-        server.restart().await;
-        server
+        let settings = SETTINGS.map(str::to_owned).to_vec();
+        Self { directory, port: free_port(), settings, databases: AtomicU32::new(0), process: None }
+    }
+
+    /// Adds a setting, such as `max_connections=5`, for the next start.
+    #[must_use]
+    pub fn with(mut self, setting: &str) -> Self {
+        self.settings.push(setting.to_owned());
+        self
     }
 
     /// One server for all tests of this process that run now and do it no harm; the last one stops it.
@@ -103,7 +121,17 @@ impl Postgres {
         self.process.take().expect("the server runs").kill();
     }
 
-    /// Starts the server again and waits until it answers.
+    /// A fast shutdown: connections are ended, the data is written. Call [`Postgres::restart`] next.
+    ///
+    /// # Panics
+    /// It does not run, or does not stop.
+    pub async fn stop(&mut self) {
+        let mut process = self.process.take().expect("the server runs");
+        process.signal(Signal::INT);
+        process.ended(STOP_LIMIT).await;
+    }
+
+    /// Starts the server, also again, and waits until it answers.
     ///
     /// # Panics
     /// It does not answer in time.
@@ -121,7 +149,7 @@ impl Postgres {
         let mut command = server_command("postgres");
         command.arg("-D").arg(&data).arg("-p").arg(self.port.to_string());
         command.arg("-k").arg(self.directory.path());
-        command.args(SETTINGS.iter().flat_map(|setting| ["-c", setting]));
+        command.args(self.settings.iter().flat_map(|setting| ["-c", setting]));
         self.process = Some(Process::start("postgres", &mut command, &self.directory.path().join("log")));
         wait_for("Postgres to answer or to end", START_LIMIT, async || {
             if self.connection("postgres").await.is_ok() {
@@ -159,6 +187,12 @@ impl Postgres {
         }
     }
 
+    /// The URL of the database that is there from the start.
+    #[must_use]
+    pub fn first_database(&self) -> String {
+        self.url("postgres")
+    }
+
     fn url(&self, database: &str) -> String {
         format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
     }
@@ -169,6 +203,12 @@ impl Postgres {
 
     fn log(&self) -> String {
         fs::read_to_string(self.directory.path().join("log")).unwrap_or_default()
+    }
+}
+
+impl Default for Postgres {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
