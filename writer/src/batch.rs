@@ -32,7 +32,8 @@ impl<T> Arrival<T> {
         self.activities.len() + self.dead_letters.len()
     }
 
-    fn bytes(&self) -> usize {
+    /// Of the encoded activities.
+    pub(crate) fn bytes(&self) -> usize {
         let activities = self.activities.iter().map(|row| row.raw.len());
         activities.chain(self.dead_letters.iter().map(|letter| letter.bytes.len())).sum()
     }

@@ -11,7 +11,8 @@ pub struct WriterConfig {
     pub bytes_max: usize,
     /// A batch closes when its first frame has waited so long.
     pub age_max: Duration,
-    /// Pulled frames that are not settled yet, in bytes of the queue: the bound on memory.
+    /// Bytes of encoded activities that are pulled and not settled yet: bounds the memory, at some
+    /// three times as much. At least one frame is always pulled.
     pub pulled_bytes_max: usize,
     /// Sessions whose info is known to be stored and is not sent again.
     pub known_sessions_max: usize,

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use shared::frame::{Decoded, DecodedFrame, FRAME_BYTES_MAX, FrameError, decode};
+use shared::frame::{BODY_BYTES_MAX, Decoded, DecodedFrame, FrameError, decode};
 use shared::lifecycle::{TaskError, TaskResult};
 use shared::queue::{Delivery, FrameConsumer, QueueBacklog, QueueError};
 use shared::store::{DeadLetter, Origin, StoredActivity};
@@ -86,7 +86,7 @@ impl<C: FrameConsumer, B: QueueBacklog> Consume<C, B> {
 
     /// Cancel safe.
     async fn pull(&mut self) -> Result<Pulled<C::Settle>, QueueError> {
-        let (mut room, delivery) = loop {
+        let (room, delivery) = loop {
             // Neither wait can fail: the health that sends lives as long as the lanes.
             drop(self.paused.wait_for(|paused| !paused).await);
             let room = take_room(Arc::clone(&self.room)).await?;
@@ -96,8 +96,6 @@ impl<C: FrameConsumer, B: QueueBacklog> Consume<C, B> {
                 delivery = self.consumer.next() => break (room, delivery?),
             }
         };
-        let excess = room.num_permits().saturating_sub(delivery.bytes.len());
-        drop(room.split(excess));
         Ok((delivery, room))
     }
 
@@ -128,15 +126,17 @@ impl<C: FrameConsumer, B: QueueBacklog> Consume<C, B> {
                 return Ok(());
             }
         };
-        let arrival = Arrival { ticket, deliveries: count, activities, dead_letters };
+        let mut arrival = Arrival { ticket, deliveries: count, activities, dead_letters };
+        let excess = arrival.ticket.room.num_permits().saturating_sub(arrival.bytes());
+        drop(arrival.ticket.room.split(excess));
         self.arrivals.send(arrival).await.map_err(|_| NobodyGathers)
     }
 }
 
-/// Room for any frame; what it does not need is given back once its size is known.
+/// Room for any frame, inflated; what it does not need is given back once its size is known.
 async fn take_room(room: Arc<Semaphore>) -> Result<OwnedSemaphorePermit, QueueError> {
     let closed = |_| QueueError::Failed { reason: "the room for frames is closed".to_owned() };
-    room.acquire_many_owned(FRAME_BYTES_MAX as u32).await.map_err(closed)
+    room.acquire_many_owned(BODY_BYTES_MAX as u32).await.map_err(closed)
 }
 
 /// Resolves when no more frames may be pulled.

@@ -20,7 +20,7 @@ use crate::health::{DatabaseHealth, LaneState};
 use crate::isolate::{Isolation, Remainder};
 use crate::retry::{self, Next};
 use crate::sessions::KnownSessions;
-use crate::settle::{self, Ticket};
+use crate::settle::{self, Keeper, Ticket};
 use crate::stop::Stop;
 use crate::telemetry::WriterTelemetry;
 
@@ -123,18 +123,19 @@ impl<S: Store> Lane<S> {
 
     async fn flush<Q: Settle>(&mut self, work: Work<Ticket<Q>>, memory: &mut Memory) {
         let Work { batch, tickets } = work;
+        let mut keeper = Keeper::new(self.limits.extend_every);
         let mut remainder = Remainder::new(batch, memory.guilty);
         let mut rows_in_table = 0;
         while let Some(batch) = remainder.next(memory.rows_max) {
-            match self.attempt(batch, &tickets).await {
+            match self.attempt(batch, &tickets, &mut keeper).await {
                 None => return self.hand_back(tickets).await,
                 Some(Ok(report)) => {
                     self.committed(batch, &report);
                     remainder.committed();
                     rows_in_table += report.stored + report.duplicate;
-                    memory.failures = 0;
                     memory.rows_max = (memory.rows_max * 2).min(self.limits.rows_max);
                     if memory.trust == SchemaTrust::Fits {
+                        memory.failures = 0;
                         self.database.lane(self.number, LaneState::Working);
                     }
                 }
@@ -142,7 +143,7 @@ impl<S: Store> Lane<S> {
                     self.telemetry.store_failed(error.kind);
                     let rows = batch.activities.len();
                     let Some(pause) = self.judge(&error, rows, &mut remainder, memory) else { continue };
-                    if self.pause(pause, &tickets).await.is_err() {
+                    if self.pause(pause, &tickets, &mut keeper).await.is_err() {
                         return self.hand_back(tickets).await;
                     }
                     if memory.trust == SchemaTrust::Blamed {
@@ -152,7 +153,7 @@ impl<S: Store> Lane<S> {
             }
         }
         memory.guilty = if rows_in_table > 0 { 0 } else { memory.guilty + remainder.guilty() };
-        memory.trust = SchemaTrust::Fits;
+        (memory.failures, memory.trust) = (0, SchemaTrust::Fits);
         self.database.lane(self.number, LaneState::Working);
         if let Some(committed) = remainder.committed_all() {
             settle::stored(tickets, committed, &self.telemetry).await;
@@ -164,13 +165,14 @@ impl<S: Store> Lane<S> {
         &mut self,
         batch: &Batch,
         tickets: &[Ticket<Q>],
+        keeper: &mut Keeper,
     ) -> Option<Result<StoreReport, StoreError>> {
         let started = Instant::now();
         let until = started + self.limits.attempt_time_max;
         self.database.works_until(until);
         let outcome = tokio::select! {
             result = self.store.store(batch) => Some(result),
-            never = settle::kept(tickets, self.limits.extend_every, until, &self.telemetry) => match never {},
+            never = keeper.keep(tickets, until, &self.telemetry) => match never {},
             () = self.stop.expired() => None,
         };
         self.telemetry.store_attempted(started.elapsed());
@@ -194,13 +196,13 @@ impl<S: Store> Lane<S> {
         match retry::next(error.kind, failures, rand::random()) {
             Next::Retry { after } => {
                 memory.failures = failures;
-                self.report_failure(error, after);
+                self.report_failure(error, after, memory.trust);
                 Some(after)
             }
             Next::Halve { after } => {
                 memory.failures = failures;
                 memory.rows_max = (rows / 2).max(1);
-                self.report_failure(error, after);
+                self.report_failure(error, after, memory.trust);
                 Some(after)
             }
             Next::Isolate => match remainder.isolate(error, shared::time::now()) {
@@ -215,9 +217,16 @@ impl<S: Store> Lane<S> {
         }
     }
 
-    fn report_failure(&self, error: &StoreError, after: Duration) {
+    fn report_failure(&self, error: &StoreError, after: Duration, trust: SchemaTrust) {
         tracing::warn!(%error, sqlstate = error.sqlstate, kind = ?error.kind, ?after, "a batch is not stored yet");
-        self.database.lane(self.number, LaneState::Failing(error.to_string()));
+        let reason = error.to_string();
+        self.database.lane(
+            self.number,
+            match trust {
+                SchemaTrust::Fits => LaneState::Failing(reason),
+                SchemaTrust::Blamed => LaneState::AwaitingSchema(reason),
+            },
+        );
     }
 
     fn blame_schema(&self, error: &StoreError, memory: &mut Memory) -> Duration {
@@ -230,14 +239,19 @@ impl<S: Store> Lane<S> {
     }
 
     /// Waits while the frames are kept; fails when the writer stops and retrying with it.
-    async fn pause<Q: Settle>(&mut self, pause: Duration, tickets: &[Ticket<Q>]) -> Result<(), RetriesEnd> {
+    async fn pause<Q: Settle>(
+        &mut self,
+        pause: Duration,
+        tickets: &[Ticket<Q>],
+        keeper: &mut Keeper,
+    ) -> Result<(), RetriesEnd> {
         let until = Instant::now() + pause;
         self.database.works_until(until + self.limits.extend_every);
         tokio::select! {
             biased;
             () = self.stop.retries_end() => Err(RetriesEnd),
             () = tokio::time::sleep_until(until) => Ok(()),
-            never = settle::kept(tickets, self.limits.extend_every, until, &self.telemetry) => match never {},
+            never = keeper.keep(tickets, until, &self.telemetry) => match never {},
         }
     }
 

@@ -12,7 +12,7 @@ use chrono::{DateTime, Utc};
 use shared::store::{Batch, DeadLetter, SessionInfo, StoreError, StoredActivity};
 
 use crate::batch::key;
-use crate::retry::guilty_max;
+use crate::retry::GUILTY_MAX;
 
 /// Proof that everything of a batch has been committed; only [`Remainder::committed_all`] makes it.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ pub(crate) struct Remainder {
 impl Remainder {
     /// `guilty_before`: guilty activities of the batches just before, if those stored nothing.
     pub(crate) fn new(batch: Batch, guilty_before: usize) -> Self {
-        let guilty_max = guilty_max(batch.activities.len()).saturating_sub(guilty_before);
+        let guilty_max = GUILTY_MAX.saturating_sub(guilty_before);
         let letters_before = batch.dead_letters.len();
         let pieces = if batch.delivered == 0 { Vec::new() } else { vec![batch] };
         Self { pieces, guilty: Vec::new(), guilty_max, letters_before }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use shared::frame::FRAME_BYTES_MAX;
+use shared::frame::BODY_BYTES_MAX;
 use shared::lifecycle::{OwnedTask, Shutdown, TaskError, TaskResult, spawn_owned};
 use shared::queue::{FrameConsumer, QueueBacklog};
 use shared::readiness::Readiness;
@@ -127,7 +127,7 @@ impl Writer {
         let (arrivals, arrived) = mpsc::channel(1);
         let (idle, idle_lanes) = mpsc::channel(stores.len());
         let known = Arc::new(Mutex::new(KnownSessions::new(self.config.known_sessions_max)));
-        let room = self.config.pulled_bytes_max.clamp(FRAME_BYTES_MAX, Semaphore::MAX_PERMITS);
+        let room = self.config.pulled_bytes_max.clamp(BODY_BYTES_MAX, Semaphore::MAX_PERMITS);
         let consume = Consume {
             consumer,
             backlog,

@@ -3,7 +3,7 @@
 //! A frame is acked only after the COMMIT of everything it carries, dead
 //! letters included: [`stored`] asks for the proof, [`Committed`]. Whatever
 //! else happens to a frame, it stays in the queue. Held by
-//! `tests::loop_::nothing_is_acked_before_it_is_committed`.
+//! `tests::frames::nothing_is_acked_before_it_is_committed`.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -70,19 +70,33 @@ pub(crate) async fn extended<'a, S: Settle>(
     telemetry.settle_failed(failed);
 }
 
-/// Extends the frames until `until`, and never ends: race it with what the frames wait for.
-pub(crate) async fn kept<S: Settle>(
-    tickets: &[Ticket<S>],
+/// When the frames of one batch are extended next; outlives the attempts, each of which may be short.
+#[derive(Debug)]
+pub(crate) struct Keeper {
     every: Duration,
-    until: Instant,
-    telemetry: &WriterTelemetry,
-) -> Infallible {
-    loop {
-        tokio::time::sleep(every).await;
-        if Instant::now() >= until {
-            return std::future::pending().await;
+    due: Instant,
+}
+
+impl Keeper {
+    pub(crate) fn new(every: Duration) -> Self {
+        Self { every, due: Instant::now() + every }
+    }
+
+    /// Extends the frames until `until`, and never ends: race it with what they wait for.
+    pub(crate) async fn keep<S: Settle>(
+        &mut self,
+        tickets: &[Ticket<S>],
+        until: Instant,
+        telemetry: &WriterTelemetry,
+    ) -> Infallible {
+        loop {
+            tokio::time::sleep_until(self.due).await;
+            if self.due >= until {
+                return std::future::pending().await;
+            }
+            self.due = Instant::now() + self.every;
+            extended(tickets.iter(), telemetry).await;
         }
-        extended(tickets.iter(), telemetry).await;
     }
 }
 

@@ -1,6 +1,7 @@
 //! The whole writer on a queue and a store in memory, in paused time.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,12 +13,13 @@ use shared::queue::{FrameConsumer, FramePublisher, QueueBacklog};
 use shared::readiness::Readiness;
 use tokio::time::Instant;
 
+use self::probe::{Counts, ProbedConsumer};
 use crate::store::contract::activity;
 use crate::store::memory::MemoryDatabase;
 use crate::{WriterConfig, WriterTelemetry, run};
 
 mod failures;
-mod loop_;
+mod frames;
 mod probe;
 mod stopping;
 
@@ -55,6 +57,16 @@ impl World {
         spawn_owned(
             async move { run(consumer, queue, stores, config, telemetry, &readiness, shutdown).await },
         )
+    }
+
+    fn probed(&self, counts: &Arc<Counts>) -> ProbedConsumer {
+        ProbedConsumer {
+            inner: self.queue.consumer(),
+            database: self.database.clone(),
+            counts: Arc::clone(counts),
+            redeliveries: 0,
+            errors: Vec::new(),
+        }
     }
 
     async fn stop(&self, writer: OwnedTask<TaskResult>) {

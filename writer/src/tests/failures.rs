@@ -1,11 +1,15 @@
 //! A store that fails in every way, and in sequences.
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use proptest::prelude::*;
 use shared::accounting::Accounting;
 use shared::store::StoreErrorKind;
+use tokio::time::Instant;
 
+use super::probe::Counts;
 use super::{World, activity, eventually};
 use crate::store::memory::Attempt;
 
@@ -25,6 +29,27 @@ async fn an_outage_is_red_and_makes_no_dead_letter() {
     world.assert_stored(0..300);
     assert!(world.database.dead_letters().is_empty());
     assert_eq!(world.telemetry.snapshot().retries.transient, 300);
+    world.stop(writer).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn frames_are_extended_through_an_outage() {
+    let world = World::new();
+    let counts = Arc::new(Counts::default());
+    world.database.script([Attempt::Fails(StoreErrorKind::Transient); 20]);
+    let writer = world.start_on(world.probed(&counts), 1);
+    world.publish_numbers(0..10, 10).await;
+    world.red("database").await;
+    // This one waits for the lane.
+    world.publish_numbers(10..20, 10).await;
+    let began = Instant::now();
+    world.drained().await;
+    let tens = began.elapsed().as_secs() / 10;
+    let extends = counts.extends.load(Ordering::Relaxed);
+    assert!(
+        tens > 5 && (2 * tens - 2..=2 * tens + 2).contains(&extends),
+        "{extends} in {tens} tens of seconds"
+    );
     world.stop(writer).await;
 }
 

@@ -9,21 +9,9 @@ use shared::lifecycle::TaskError;
 use shared::queue::QueueError;
 use shared::store::StoreErrorKind;
 
-use super::probe::{Counts, ProbedConsumer};
+use super::probe::Counts;
 use super::{World, activity, eventually, frame, raw_frame};
 use crate::store::memory::Attempt;
-
-impl World {
-    fn probed(&self, counts: &Arc<Counts>) -> ProbedConsumer {
-        ProbedConsumer {
-            inner: self.queue.consumer(),
-            database: self.database.clone(),
-            counts: Arc::clone(counts),
-            redeliveries: 0,
-            errors: Vec::new(),
-        }
-    }
-}
 
 #[tokio::test(start_paused = true)]
 async fn every_activity_is_stored_once_and_every_frame_acked() {
