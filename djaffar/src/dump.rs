@@ -44,7 +44,6 @@ impl DumpFormat {
 
 /// What a format does with the rows.
 trait RowFormat {
-    fn start(&mut self, out: &mut impl Write) -> io::Result<()>;
     fn activity(&mut self, row: &ActivityRow<'_>, out: &mut impl Write) -> io::Result<()>;
     fn session_info(&mut self, row: &SessionInfoRow<'_>, out: &mut impl Write) -> io::Result<()>;
     fn end(&mut self, out: &mut impl Write) -> io::Result<()>;
@@ -78,7 +77,6 @@ async fn write(
     out: &mut impl Write,
     written: &mut u64,
 ) -> Result<(), ExportError> {
-    format.start(out).map_err(ExportError::Output)?;
     match config.table {
         DumpedTable::Activity => {
             let visit = |row: &ActivityRow<'_>| format.activity(row, out).map(|()| *written += 1);

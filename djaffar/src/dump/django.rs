@@ -52,15 +52,20 @@ impl Fixture {
         }
     }
 
+    /// The list is opened by what it holds, so that a failure before the first row prints nothing.
+    fn open_or_go_on(&mut self, out: &mut impl Write) -> io::Result<()> {
+        let before = if self.first { self.list.before_first } else { self.list.between };
+        self.first = false;
+        out.write_all(before.as_bytes())
+    }
+
     fn object<const FIELDS: usize>(
         &mut self,
         key: Value<'_>,
         values: [Value<'_>; FIELDS],
         out: &mut impl Write,
     ) -> io::Result<()> {
-        let before = if self.first { self.list.before_first } else { self.list.between };
-        self.first = false;
-        out.write_all(before.as_bytes())?;
+        self.open_or_go_on(out)?;
         out.write_all(self.head.as_bytes())?;
         key.write(out)?;
         for (before, value) in self.before_values.iter().zip(values) {
@@ -75,17 +80,13 @@ impl List {
     /// Django takes an indent of 0 for none here, while its JSON encoder does not.
     fn new(indent: Option<u8>) -> Self {
         match indent {
-            None | Some(0) => Self { before_first: "", between: ", ", end: "]" },
-            Some(_) => Self { before_first: "\n", between: ",\n", end: "\n]\n" },
+            None | Some(0) => Self { before_first: "[", between: ", ", end: "]" },
+            Some(_) => Self { before_first: "[\n", between: ",\n", end: "\n]\n" },
         }
     }
 }
 
 impl RowFormat for Fixture {
-    fn start(&mut self, out: &mut impl Write) -> io::Result<()> {
-        out.write_all(b"[")
-    }
-
     fn activity(&mut self, row: &ActivityRow<'_>, out: &mut impl Write) -> io::Result<()> {
         let mut digits = [0; 36];
         let key = Value::Text(row.id.hyphenated().encode_lower(&mut digits));
@@ -105,6 +106,9 @@ impl RowFormat for Fixture {
     }
 
     fn end(&mut self, out: &mut impl Write) -> io::Result<()> {
+        if self.first {
+            out.write_all(b"[")?;
+        }
         out.write_all(self.list.end.as_bytes())
     }
 }
@@ -116,7 +120,6 @@ mod tests {
     fn fixture(user_agents: &[&str], indent: Option<u8>) -> String {
         let mut fixture = Fixture::new(DumpedTable::SessionInfo, indent);
         let mut out = Vec::new();
-        fixture.start(&mut out).expect("a Vec takes everything");
         for user_agent in user_agents {
             let row =
                 SessionInfoRow { session_id: "s", user_agent, first_seen: chrono::DateTime::UNIX_EPOCH };

@@ -10,10 +10,6 @@ use super::json::Value;
 pub(super) struct Lines;
 
 impl RowFormat for Lines {
-    fn start(&mut self, _: &mut impl Write) -> io::Result<()> {
-        Ok(())
-    }
-
     fn activity(&mut self, row: &ActivityRow<'_>, out: &mut impl Write) -> io::Result<()> {
         let mut digits = [0; 36];
         let fields = [
