@@ -5,6 +5,7 @@
 //! tick: waiting for a client has a limit, whatever the wait is for. A
 //! request in flight is bounded by its handler.
 
+use std::convert::Infallible;
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -13,6 +14,8 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use futures_util::task::AtomicWaker;
+use http::HeaderValue;
+use http::header::{CONNECTION, TRANSFER_ENCODING};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
@@ -135,18 +138,22 @@ pub(super) async fn run(
     let service = service_fn(|mut request: http::Request<Incoming>| {
         progress.begin();
         request.extensions_mut().insert(peer);
+        let chunked = request.headers().contains_key(TRANSFER_ENCODING);
         // Counted here because hyper's own limit moves every request's headers to the heap.
         let answer = (request.headers().len() <= headers_max).then(|| routes.call(request));
         let progress = &progress;
         async move {
-            let response = match answer {
-                Some(answer) => answer.await,
-                None => Ok(Outcome::HeadersTooLarge.into_response()),
+            let mut response = match answer {
+                Some(answer) => answer.await?,
+                None => Outcome::HeadersTooLarge.into_response(),
             };
-            if let Ok(response) = &response {
-                progress.end(response);
+            if chunked {
+                // hyper hides a Content-Length beside it. A proxy that believed that one would take
+                // what follows for the next request: nothing may follow (RFC 9112, 6.1).
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
-            response
+            progress.end(&response);
+            Ok::<_, Infallible>(response)
         }
     });
     let socket = Socket { stream, progress: &progress, linger: None };

@@ -4,7 +4,9 @@
 //! no input and no internals, and sets a cookie only when something was
 //! stored. Held by `tests/bad_input.rs`.
 
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE};
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE,
+};
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
 use warp::reply::Response;
@@ -112,11 +114,13 @@ impl Outcome {
             Self::Accepted(accepted) => accepted.into_response(),
             Self::Rejected(Rejection::Invalid(errors)) => json(S::BAD_REQUEST, &Errors { errors: &errors }),
             Self::Rejected(Rejection::Malformed(text)) => detail(S::BAD_REQUEST, text),
-            Self::Body(BodyError::Broken) => detail(S::BAD_REQUEST, "The request body is broken."),
+            Self::Body(BodyError::Broken) => closing(detail(S::BAD_REQUEST, "The request body is broken.")),
             Self::Body(BodyError::Late) => {
-                detail(S::REQUEST_TIMEOUT, "The request body did not arrive in time.")
+                closing(detail(S::REQUEST_TIMEOUT, "The request body did not arrive in time."))
             }
-            Self::Body(BodyError::TooLarge) => detail(S::PAYLOAD_TOO_LARGE, "The request body is too large."),
+            Self::Body(BodyError::TooLarge) => {
+                closing(detail(S::PAYLOAD_TOO_LARGE, "The request body is too large."))
+            }
             Self::NotSynced(NotSynced::TooLarge) => {
                 detail(S::PAYLOAD_TOO_LARGE, "The activity is too large.")
             }
@@ -183,6 +187,11 @@ fn empty() -> Response {
     let mut response = Response::default();
     *response.status_mut() = StatusCode::NO_CONTENT;
     response
+}
+
+/// The rest of the body would stand in the way of the next request.
+fn closing(response: Response) -> Response {
+    with(response, CONNECTION, HeaderValue::from_static("close"))
 }
 
 fn retry(seconds: &'static str, text: &'static str) -> Response {
