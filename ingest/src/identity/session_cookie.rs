@@ -5,68 +5,23 @@
 //! session. Held by the tests beside this file. Replicas agree by sharing the
 //! key; to rotate it, every replica first learns the new key as a fallback.
 
+mod config;
 mod cookie_header;
 mod signature;
 #[cfg(test)]
 mod tests;
 
-use std::time::Duration;
-
 use chrono::{DateTime, Utc};
 use http::{HeaderMap, HeaderValue};
 use shared::event::SessionId;
-use shared::secret::Secret;
 use uuid::{NoContext, Timestamp, Uuid};
 
+pub use self::config::{InvalidSessionConfig, SECRET_KEY_CHARACTERS_MIN, SameSite, SessionConfig};
 use self::signature::{Claim, SigningKey};
 use crate::http::client_address::Https;
 
-/// A shorter key could be guessed from one cookie.
-pub const SECRET_KEY_CHARACTERS_MIN: usize = 32;
 /// How far a replica's clock may be ahead of ours, in seconds.
 const CLOCK_SKEW_SECONDS_MAX: u64 = 60;
-const AGE_SECONDS_MAX: u64 = u32::MAX as u64;
-/// Browsers drop a cookie whose name and value are longer than 4096 bytes together.
-const NAME_BYTES_MAX: usize = 256;
-const DOMAIN_BYTES_MAX: usize = 253;
-
-#[derive(Clone, Debug)]
-pub struct SessionConfig {
-    /// Signs; 32 characters or more, any text.
-    pub secret_key: Secret,
-    /// Verify only, for rotation; each as long as the key itself.
-    pub fallbacks: Vec<Secret>,
-    pub cookie_name: String,
-    pub domain: Option<String>,
-    pub same_site: SameSite,
-    /// From its issue, in whole seconds.
-    pub age: Duration,
-    /// Without `Max-Age`; the cookie still expires by its issue time.
-    pub expire_at_browser_close: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SameSite {
-    Strict,
-    Lax,
-    /// Always `Secure`.
-    None,
-}
-
-impl SameSite {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Strict => "Strict",
-            Self::Lax => "Lax",
-            Self::None => "None",
-        }
-    }
-}
-
-/// A setting that cannot work: one sentence with the setting's name and the remedy.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct InvalidSessionConfig(String);
 
 /// What came with the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,27 +63,14 @@ impl Sessions {
     /// # Errors
     /// A setting is refused.
     pub fn new(config: &SessionConfig) -> Result<Self, InvalidSessionConfig> {
-        check_key("--secret-key", &config.secret_key)?;
-        for fallback in &config.fallbacks {
-            check_key("each of --secret-key-fallbacks", fallback)?;
-        }
-        check_name(&config.cookie_name)?;
-        check_domain(config)?;
-        let age_seconds = config.age.as_secs();
-        if !(1..=AGE_SECONDS_MAX).contains(&age_seconds) {
-            return Err(refusal(format!(
-                "--session-age must be 1 to {AGE_SECONDS_MAX} seconds, not {age_seconds}"
-            )));
-        }
+        config.check()?;
         let keys = std::iter::once(&config.secret_key).chain(&config.fallbacks);
-        let prefixed = has_prefix(config, "__Secure-") || has_prefix(config, "__Host-");
-        let always = prefixed || config.same_site == SameSite::None;
         Ok(Self {
             keys: keys.map(|key| SigningKey::new(key.expose())).collect(),
             cookie_name: config.cookie_name.clone(),
-            age_seconds,
-            attributes: attributes(config, age_seconds),
-            secure: if always { Secure::Always } else { Secure::OnHttps },
+            age_seconds: config.age.as_secs(),
+            attributes: config.attributes(),
+            secure: if config.is_always_secure() { Secure::Always } else { Secure::OnHttps },
         })
     }
 
@@ -210,64 +152,4 @@ fn new_id(now: DateTime<Utc>) -> Uuid {
 
 fn session_id(id: Uuid) -> SessionId {
     SessionId::new(id.as_simple().to_string()).expect("32 hex digits are a session id")
-}
-
-fn attributes(config: &SessionConfig, age_seconds: u64) -> String {
-    let mut attributes = String::new();
-    if !config.expire_at_browser_close {
-        attributes += &format!("; Max-Age={age_seconds}");
-    }
-    if let Some(domain) = &config.domain {
-        attributes += &format!("; Domain={domain}");
-    }
-    attributes + "; Path=/; HttpOnly; SameSite=" + config.same_site.as_str()
-}
-
-fn refusal(sentence: impl Into<String>) -> InvalidSessionConfig {
-    InvalidSessionConfig(sentence.into())
-}
-
-fn check_key(setting: &str, key: &Secret) -> Result<(), InvalidSessionConfig> {
-    let characters = key.expose().chars().count();
-    if characters < SECRET_KEY_CHARACTERS_MIN {
-        return Err(refusal(format!(
-            "{setting} must have {SECRET_KEY_CHARACTERS_MIN} characters or more, not {characters}; \
-             `openssl rand -hex 32` makes one"
-        )));
-    }
-    Ok(())
-}
-
-fn check_name(name: &str) -> Result<(), InvalidSessionConfig> {
-    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    if name.is_empty() || name.len() > NAME_BYTES_MAX || !name.bytes().all(token) {
-        return Err(refusal(format!(
-            "--session-cookie-name must be 1 to {NAME_BYTES_MAX} letters, digits, `-` or `_`"
-        )));
-    }
-    Ok(())
-}
-
-/// Browsers hold a cookie of such a name to its promises, in any case.
-fn has_prefix(config: &SessionConfig, prefix: &str) -> bool {
-    config.cookie_name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
-}
-
-fn check_domain(config: &SessionConfig) -> Result<(), InvalidSessionConfig> {
-    let Some(domain) = &config.domain else { return Ok(()) };
-    if has_prefix(config, "__Host-") {
-        return Err(refusal(
-            "--session-cookie-domain contradicts --session-cookie-name: browsers refuse a `__Host-` cookie \
-             that has a domain; leave one of them out",
-        ));
-    }
-    let letter = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
-    let labels = domain.strip_prefix('.').unwrap_or(domain).split('.');
-    let sound = labels.clone().all(|label| !label.is_empty() && label.bytes().all(letter));
-    if !sound || domain.len() > DOMAIN_BYTES_MAX {
-        return Err(refusal(
-            "--session-cookie-domain must be a domain name such as `example.com`, without scheme, port or path",
-        ));
-    }
-    Ok(())
 }

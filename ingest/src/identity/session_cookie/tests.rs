@@ -1,8 +1,10 @@
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use chrono::TimeDelta;
 use http::header::COOKIE;
 use proptest::prelude::*;
+use shared::secret::Secret;
 
 use super::*;
 
