@@ -23,7 +23,7 @@ async fn a_full_stream_answers_503_and_drains() {
     let mut pipeline = Pipeline::new();
     pipeline.nats.start_ready().await;
     let ingest = Djaffar::ingest(&pipeline.nats.url(), SECRET_KEY);
-    pipeline.ingests = vec![ingest.with("--stream-bytes-max", "1MiB").with("--request-timeout", "1s")];
+    pipeline.ingests = vec![ingest.with("--stream-bytes-max", "2MiB").with("--request-timeout", "1s")];
     pipeline.ingests[0].start_ready().await;
     let load = pipeline.load(32);
     wait_for_refusals(&load).await;
@@ -36,7 +36,7 @@ async fn a_full_stream_answers_503_and_drains() {
 
 #[tokio::test]
 async fn a_full_embedded_queue_answers_503_and_drains() {
-    let mut serve = Djaffar::serve().with("--embedded-queue-max", "1MiB").with("--request-timeout", "1s");
+    let mut serve = Djaffar::serve().with("--embedded-queue-max", "2MiB").with("--request-timeout", "1s");
     serve.start_ready().await;
     let Database::Sqlite(path) = Database::of_serve(&serve.data_directory()) else { unreachable!() };
     let mut blocker = SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(&path))

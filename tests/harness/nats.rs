@@ -17,8 +17,9 @@ const STOP_LIMIT: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct NatsServer {
     address: SocketAddr,
-    directory: TempDir,
     process: Option<Process>,
+    // Dropped after the process, whose log it holds.
+    directory: TempDir,
 }
 
 impl NatsServer {

@@ -34,11 +34,12 @@ const SETTINGS: [&str; 8] = [
 /// Listens on 127.0.0.1 and on a Unix socket; everybody may log in as `postgres`.
 #[derive(Debug)]
 pub struct Postgres {
-    directory: TempDir,
     port: u16,
     settings: Vec<String>,
     databases: AtomicU32,
     process: Option<Process>,
+    // Dropped after the process, whose log it holds.
+    directory: TempDir,
 }
 
 impl Postgres {

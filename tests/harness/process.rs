@@ -117,8 +117,9 @@ pub struct Djaffar {
     arguments: Vec<String>,
     listen: SocketAddr,
     admin: SocketAddr,
-    directory: TempDir,
     process: Option<Process>,
+    // Dropped after the process, whose log it holds.
+    directory: TempDir,
 }
 
 impl Djaffar {

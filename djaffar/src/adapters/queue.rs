@@ -6,9 +6,12 @@ use std::time::Duration;
 use shared::frame::Frame;
 use shared::lifecycle::{Shutdown, TaskError, TaskResult};
 use shared::queue::embedded::{EmbeddedConfig, EmbeddedConsumer, EmbeddedQueue, EmbeddedSettle};
+use shared::queue::jetstream::{JetStreamConfig, JetStreamConsumer, JetStreamQueue, JetStreamSettle};
 use shared::queue::{
     Backlog, Delivery, FrameConsumer, FramePublisher, PublishError, QueueBacklog, QueueError, Settle, Synced,
 };
+use shared::readiness::Readiness;
+use shared::secret::Secret;
 use tokio::time::Instant;
 
 use crate::settings::queue::QueueSettings;
@@ -16,14 +19,19 @@ use crate::settings::queue::QueueSettings;
 #[derive(Clone)]
 pub(crate) enum AnyQueue {
     Embedded(EmbeddedQueue),
+    JetStream(JetStreamQueue),
 }
 
+#[expect(clippy::large_enum_variant, reason = "few of them live at a time")]
 pub(crate) enum AnyConsumer {
     Embedded(EmbeddedConsumer),
+    JetStream(JetStreamConsumer),
 }
 
+#[expect(clippy::large_enum_variant, reason = "few of them live at a time")]
 pub(crate) enum AnySettle {
     Embedded(EmbeddedSettle),
+    JetStream(JetStreamSettle),
 }
 
 impl AnyQueue {
@@ -32,27 +40,38 @@ impl AnyQueue {
         EmbeddedQueue::open(&config).map(Self::Embedded)
     }
 
+    /// Goes on without the servers when they are merely away: [`AnyQueue::watch`] waits for them.
     pub(crate) async fn nats(
-        _: &QueueSettings,
-        _: &shared::secret::Secret,
-        _: &shared::readiness::Readiness,
+        settings: &QueueSettings,
+        servers: &Secret,
+        readiness: &Readiness,
     ) -> Result<Self, QueueError> {
-        Err(QueueError::Misconfigured { reason: "queue: this build has no NATS".to_owned() })
+        let config = JetStreamConfig {
+            servers: servers.expose().to_owned(),
+            stream: settings.stream.clone(),
+            replicas: settings.stream_replicas,
+            bytes_max: settings.stream_bytes_max.0,
+            ..JetStreamConfig::default()
+        };
+        JetStreamQueue::open(config, readiness.condition("nats")).await.map(Self::JetStream)
     }
 
-    pub(crate) async fn look_at(_: &QueueSettings, _: &shared::secret::Secret) -> Result<Self, QueueError> {
-        Err(QueueError::Misconfigured { reason: "queue: this build has no NATS".to_owned() })
+    /// For a command that only reads the backlog.
+    pub(crate) async fn look_at(settings: &QueueSettings, servers: &Secret) -> Result<Self, QueueError> {
+        Self::nats(settings, servers, &Readiness::default()).await
     }
 
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Embedded(_) => "embedded",
+            Self::JetStream(_) => "nats",
         }
     }
 
     pub(crate) fn consumer(&self) -> AnyConsumer {
         match self {
             Self::Embedded(queue) => AnyConsumer::Embedded(queue.consumer()),
+            Self::JetStream(queue) => AnyConsumer::JetStream(queue.consumer()),
         }
     }
 
@@ -63,6 +82,11 @@ impl AnyQueue {
                 reason = queue.failed() => Err(TaskError::Failed(reason)),
                 () = shutdown.requested() => Ok(()),
             },
+            Self::JetStream(queue) => {
+                let outcome = queue.clone().watch(shutdown).await;
+                queue.flush().await;
+                outcome
+            }
         }
     }
 }
@@ -71,12 +95,14 @@ impl FramePublisher for AnyQueue {
     fn frame_bytes_max(&self) -> usize {
         match self {
             Self::Embedded(queue) => queue.frame_bytes_max(),
+            Self::JetStream(queue) => queue.frame_bytes_max(),
         }
     }
 
     async fn publish(&self, frame: &Frame, deadline: Instant) -> Result<Synced, PublishError> {
         match self {
             Self::Embedded(queue) => queue.publish(frame, deadline).await,
+            Self::JetStream(queue) => queue.publish(frame, deadline).await,
         }
     }
 }
@@ -85,6 +111,7 @@ impl QueueBacklog for AnyQueue {
     async fn backlog(&self) -> Result<Backlog, QueueError> {
         match self {
             Self::Embedded(queue) => queue.backlog().await,
+            Self::JetStream(queue) => queue.backlog().await,
         }
     }
 }
@@ -95,6 +122,7 @@ impl FrameConsumer for AnyConsumer {
     async fn next(&mut self) -> Result<Delivery<AnySettle>, QueueError> {
         match self {
             Self::Embedded(consumer) => Ok(wrap(consumer.next().await?, AnySettle::Embedded)),
+            Self::JetStream(consumer) => Ok(wrap(consumer.next().await?, AnySettle::JetStream)),
         }
     }
 }
@@ -107,18 +135,21 @@ impl Settle for AnySettle {
     async fn ack(self) -> Result<(), QueueError> {
         match self {
             Self::Embedded(settle) => settle.ack().await,
+            Self::JetStream(settle) => settle.ack().await,
         }
     }
 
     async fn retry_after(self, delay: Duration) -> Result<(), QueueError> {
         match self {
             Self::Embedded(settle) => settle.retry_after(delay).await,
+            Self::JetStream(settle) => settle.retry_after(delay).await,
         }
     }
 
     async fn extend(&self) -> Result<(), QueueError> {
         match self {
             Self::Embedded(settle) => settle.extend().await,
+            Self::JetStream(settle) => settle.extend().await,
         }
     }
 }

@@ -30,7 +30,7 @@ pub(crate) async fn run(arguments: ServeArguments) -> Result<(), Failure> {
     let mut process = Process::new("serve", admin)?;
     let queue = match &choice {
         QueueChoice::Embedded => AnyQueue::embedded(queue_settings, directory.queue())?,
-        QueueChoice::Nats(_) => return Err(Failure::misconfigured("queue: this build has no NATS")),
+        QueueChoice::Nats(servers) => AnyQueue::nats(queue_settings, servers, &process.readiness).await?,
     };
     let public = process::bind("listen", front.http.listen)?;
     let admin_listener = process::bind("admin-listen", admin.admin_listen)?;
