@@ -85,23 +85,17 @@ impl EmbeddedQueue {
         let disk = Arc::new(Directory::new(config.directory.clone()));
         let salt = lock::read_or_make_salt(&disk)?;
         let bounds = bounds(config, &disk)?;
-        let (log, recovered) =
-            SegmentLog::open(Arc::clone(&disk), salt, bounds).map_err(|error| open_failed(&disk, &error))?;
-        let mut index = Index::default();
-        for segment in recovered {
-            for head in segment.frames {
-                index.insert(segment.segment, head);
-            }
-        }
-        let shared = Arc::new(Shared::new(index));
+        Self::start(&disk, salt, bounds, lock).map_err(|error| open_failed(&disk, &error))
+    }
+
+    fn start<D: Disk>(disk: &Arc<D>, salt: u64, bounds: Bounds, lock: File) -> Result<Self, OpenError> {
+        let (log, recovered) = SegmentLog::open(Arc::clone(disk), salt, bounds)?;
+        let shared = Arc::new(Shared::new(Index::from_recovered(recovered)));
         let (reads, receiver) = mpsc::channel();
-        let spawned = threads::spawn_commit(Arc::clone(&shared), log).and_then(|commit| {
-            let read = threads::spawn_read(Arc::clone(&shared), disk, salt, receiver)?;
-            Ok(vec![commit, read])
-        });
-        let threads = spawned.map_err(|error| QueueError::Failed {
-            reason: format!("cannot start the embedded queue's threads: {error}"),
-        })?;
+        let threads = vec![
+            threads::spawn_commit(Arc::clone(&shared), log)?,
+            threads::spawn_read(Arc::clone(&shared), Arc::clone(disk), salt, receiver)?,
+        ];
         Ok(Self { inner: Arc::new(Inner { shared, reads: Some(reads), threads, _lock: lock }) })
     }
 

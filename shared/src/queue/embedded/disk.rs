@@ -1,7 +1,7 @@
 //! What the log needs of a disk, and the real one.
 //!
 //! ```text
-//! lock  format  00000000000000000001.log  00000000000000000001.acks  spare
+//! lock  format  00000000000000000002.log  00000000000000000002.acks  00000000000000000001.spare
 //! ```
 
 use std::collections::HashMap;
@@ -17,6 +17,8 @@ use rustix::fs::{FallocateFlags, fallocate, statvfs};
 pub(super) trait Disk: Send + Sync + 'static {
     /// In ascending order.
     fn segments(&self) -> io::Result<Vec<u64>>;
+    /// The highest number of any file, so that a spare never gets the number back that its leftovers have.
+    fn highest_number(&self) -> io::Result<u64>;
     /// Makes an empty segment with room for `bytes`; its name is synced.
     fn create(&self, segment: u64, bytes: u64) -> io::Result<()>;
     fn write(&self, segment: u64, offset: u64, pieces: &mut [IoSlice<'_>]) -> io::Result<()>;
@@ -58,8 +60,26 @@ impl Directory {
         self.path.join(format!("{segment:020}.acks"))
     }
 
-    fn spare_path(&self) -> PathBuf {
-        self.path.join("spare")
+    /// Numbers of the files with this extension, in ascending order.
+    fn numbers(&self, extension: &str) -> io::Result<Vec<u64>> {
+        let mut numbers = Vec::new();
+        for entry in fs::read_dir(&self.path)? {
+            let name = PathBuf::from(entry?.file_name());
+            if name.extension().is_some_and(|found| found == extension) {
+                let number = name.file_stem().and_then(|stem| stem.to_str()?.parse::<u64>().ok());
+                numbers.extend(number);
+            }
+        }
+        numbers.sort_unstable();
+        Ok(numbers)
+    }
+
+    fn spare(&self) -> io::Result<Option<PathBuf>> {
+        Ok(self.numbers("spare")?.first().map(|number| self.spare_path(*number)))
+    }
+
+    fn spare_path(&self, segment: u64) -> PathBuf {
+        self.path.join(format!("{segment:020}.spare"))
     }
 
     /// Makes created, renamed and removed names last.
@@ -79,17 +99,14 @@ impl Directory {
     }
 
     fn reuse_spare(&self, segment: u64, bytes: u64) -> io::Result<bool> {
-        let spare = self.spare_path();
-        match fs::metadata(&spare) {
-            Ok(metadata) if metadata.len() == bytes => fs::rename(spare, self.segment_path(segment))?,
-            Ok(_) => {
-                fs::remove_file(spare)?;
-                return Ok(false);
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-            Err(error) => return Err(error),
+        let Some(spare) = self.spare()? else { return Ok(false) };
+        if fs::metadata(&spare)?.len() == bytes {
+            fs::rename(spare, self.segment_path(segment))?;
+            return Ok(true);
         }
-        Ok(true)
+        // Another size was configured then.
+        fs::remove_file(spare)?;
+        Ok(false)
     }
 
     fn allocate(&self, segment: u64, bytes: u64) -> io::Result<()> {
@@ -112,14 +129,12 @@ impl Directory {
 
 impl Disk for Directory {
     fn segments(&self) -> io::Result<Vec<u64>> {
-        let mut segments = Vec::new();
-        for entry in fs::read_dir(&self.path)? {
-            let name = entry?.file_name();
-            let number = name.to_str().and_then(|name| name.strip_suffix(".log"));
-            segments.extend(number.and_then(|number| number.parse::<u64>().ok()));
-        }
-        segments.sort_unstable();
-        Ok(segments)
+        self.numbers("log")
+    }
+
+    fn highest_number(&self) -> io::Result<u64> {
+        let highest = |extension| Ok::<_, io::Error>(self.numbers(extension)?.last().copied().unwrap_or(0));
+        Ok(highest("log")?.max(highest("spare")?))
     }
 
     fn create(&self, segment: u64, bytes: u64) -> io::Result<()> {
@@ -163,11 +178,10 @@ impl Disk for Directory {
 
     fn release(&self, segment: u64) -> io::Result<()> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(&segment);
-        let (path, spare) = (self.segment_path(segment), self.spare_path());
-        if spare.exists() {
-            fs::remove_file(path)?
-        } else {
-            fs::rename(path, spare)?
+        let path = self.segment_path(segment);
+        match self.spare()? {
+            Some(_) => fs::remove_file(path)?,
+            None => fs::rename(path, self.spare_path(segment))?,
         }
         self.sync_names()?;
         match fs::remove_file(self.acks_path(segment)) {
@@ -190,7 +204,8 @@ impl Disk for Directory {
 
     fn free_bytes(&self) -> io::Result<u64> {
         let disk = statvfs(&self.path)?;
-        let spare = fs::metadata(self.spare_path()).map_or(0, |metadata| metadata.len());
+        let spare =
+            self.spare()?.map_or(Ok(0), |spare| fs::metadata(spare).map(|metadata| metadata.len()))?;
         Ok(disk.f_bavail.saturating_mul(disk.f_frsize) + spare)
     }
 }

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BinaryHeap};
 use chrono::DateTime;
 use tokio::time::Instant;
 
+use super::log::Recovered;
 use super::record::RecordHead;
 use crate::queue::Backlog;
 
@@ -54,6 +55,16 @@ pub(super) struct Taken {
 }
 
 impl Index {
+    pub(super) fn from_recovered(recovered: Vec<Recovered>) -> Self {
+        let mut index = Self::default();
+        for Recovered { segment, frames } in recovered {
+            for head in frames {
+                index.insert(segment, head);
+            }
+        }
+        index
+    }
+
     pub(super) fn insert(&mut self, segment: u64, head: RecordHead) -> Place {
         self.frames += 1;
         self.activities += u64::from(head.activities);

@@ -29,6 +29,7 @@ pub(super) struct SegmentLog<D> {
     salt: u64,
     bounds: Bounds,
     active: Option<Active>,
+    /// The highest number ever used.
     newest: u64,
     segments: usize,
 }
@@ -74,11 +75,12 @@ impl<D: Disk> SegmentLog<D> {
     /// Reads every segment back and seals the one that a crash has left open.
     pub(super) fn open(disk: Arc<D>, salt: u64, bounds: Bounds) -> Result<(Self, Vec<Recovered>), OpenError> {
         let numbers = disk.segments()?;
-        let newest = numbers.last().copied().unwrap_or(0);
+        let newest = disk.highest_number()?;
         let mut log = Self { disk, salt, bounds, active: None, newest, segments: numbers.len() };
+        let last = numbers.last().copied();
         let mut recovered = Vec::new();
         for segment in numbers {
-            let frames = log.recover(segment)?;
+            let frames = log.recover(segment, last)?;
             if frames.is_empty() {
                 log.release(segment)?;
             } else {
@@ -88,14 +90,14 @@ impl<D: Disk> SegmentLog<D> {
         Ok((log, recovered))
     }
 
-    fn recover(&self, segment: u64) -> Result<Vec<RecordHead>, OpenError> {
+    fn recover(&self, segment: u64, last: Option<u64>) -> Result<Vec<RecordHead>, OpenError> {
         let length = self.disk.length(segment)?;
         let bytes = self.disk.read(segment, 0, usize::try_from(length).unwrap_or(usize::MAX))?;
         let key = self.key(segment);
         let read = read_segment(&bytes, key)
             .map_err(|damage| OpenError::Damaged { segment, offset: damage.offset })?;
         if let Ending::Open(end) = read.ending {
-            if segment != self.newest {
+            if Some(segment) != last {
                 return Err(OpenError::Damaged { segment, offset: end });
             }
             tracing::warn!(
@@ -105,12 +107,17 @@ impl<D: Disk> SegmentLog<D> {
                 "the embedded queue was not closed; bytes behind its last whole frame were never synced and are left out"
             );
             self.disk.write(segment, end.into(), &mut [IoSlice::new(&key.seal(end))])?;
+        }
+        if Some(segment) == last {
+            // What a killed process has written, its seal included, may not be on the disk yet.
             self.disk.sync(segment)?;
         }
-        let acks = self.disk.read_acks(segment)?;
+        let mut acks = self.disk.read_acks(segment)?;
         // A torn ack must not shift those that are appended after it.
         if !acks.len().is_multiple_of(ACK_BYTES) {
-            self.disk.append_acks(segment, &[0; ACK_BYTES][acks.len() % ACK_BYTES..])?;
+            let padding = &[0; ACK_BYTES][acks.len() % ACK_BYTES..];
+            self.disk.append_acks(segment, padding)?;
+            acks.extend_from_slice(padding);
         }
         let acks: HashSet<(u32, u32)> = parse_acks(&acks).collect();
         Ok(read.frames.into_iter().filter(|head| !acks.contains(&(head.offset, head.ack_check))).collect())

@@ -47,8 +47,17 @@ pub(super) struct Waiting {
 
 /// What the committing thread does next.
 pub(super) enum Work {
-    Commit { frames: Vec<Waiting>, acks: Vec<(u64, [u8; ACK_BYTES])> },
+    /// These frames, perhaps none, and whatever was settled.
+    Commit(Vec<Waiting>),
     Close,
+}
+
+/// What the consumers have settled since the last time.
+pub(super) struct Settled {
+    /// Sorted by segment; none of a finished one.
+    pub(super) acks: Vec<(u64, [u8; ACK_BYTES])>,
+    /// Segments that hold nothing any more.
+    pub(super) finished: Vec<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -136,21 +145,35 @@ impl Shared {
         self.work.notify_one();
     }
 
+    /// Takes publishes again after a pretended end.
+    #[cfg(test)]
+    pub(super) fn reopen(&self) {
+        self.lock().closing = false;
+    }
+
     /// Waits until there is something to do.
     pub(super) fn next_work(&self) -> Work {
         let mut state = self.lock();
         loop {
             if !state.waiting.is_empty() || !state.acks.is_empty() {
-                let frames = std::mem::take(&mut state.waiting);
-                let mut acks = std::mem::take(&mut state.acks);
-                acks.sort_unstable();
-                return Work::Commit { frames, acks };
+                return Work::Commit(std::mem::take(&mut state.waiting));
             }
             if state.closing {
                 return Work::Close;
             }
             state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
+    }
+
+    /// Acks and the segments that they finish, in one look: no ack comes after its segment's end.
+    pub(super) fn take_settled(&self, active: Option<u64>) -> Settled {
+        let mut state = self.lock();
+        let finished = state.index.drop_finished(active);
+        let mut acks = std::mem::take(&mut state.acks);
+        drop(state);
+        acks.retain(|(segment, _)| !finished.contains(segment));
+        acks.sort_unstable();
+        Settled { acks, finished }
     }
 
     /// Takes frames up to `bytes_max` (at least one) that lie one behind the other, or that are cached.

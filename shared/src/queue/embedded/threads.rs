@@ -14,7 +14,7 @@ use super::disk::Disk;
 use super::index::Taken;
 use super::log::{Appended, SegmentLog, read_frames};
 use super::record::ACK_BYTES;
-use super::shared::{Shared, Waiting, Work};
+use super::shared::{Settled, Shared, Waiting, Work};
 use crate::queue::telemetry;
 use crate::queue::{PublishError, Synced};
 
@@ -45,16 +45,21 @@ fn commit<D: Disk>(shared: &Shared, mut log: SegmentLog<D>) -> io::Result<()> {
     loop {
         match shared.next_work() {
             Work::Close => return log.close(),
-            Work::Commit { frames, acks } => {
-                commit_frames(shared, &mut log, frames)?;
-                record_acks(&log, &acks)?;
-                let finished = shared.lock().index.drop_finished(log.active());
-                for segment in finished {
-                    log.release(segment)?;
-                }
-            }
+            Work::Commit(frames) => commit_once(shared, &mut log, frames)?,
         }
     }
+}
+
+/// Records the acks, forgets the segments that nobody needs, and syncs one group into the room they leave.
+pub(super) fn commit_once<D: Disk>(
+    shared: &Shared,
+    log: &mut SegmentLog<D>,
+    frames: Vec<Waiting>,
+) -> io::Result<()> {
+    let Settled { acks, finished } = shared.take_settled(log.active());
+    record_acks(log, &acks)?;
+    finished.into_iter().try_for_each(|segment| log.release(segment))?;
+    commit_frames(shared, log, frames)
 }
 
 fn commit_frames<D: Disk>(shared: &Shared, log: &mut SegmentLog<D>, frames: Vec<Waiting>) -> io::Result<()> {
