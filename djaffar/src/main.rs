@@ -10,6 +10,7 @@ mod dump;
 mod failure;
 mod front;
 mod logging;
+mod open_files;
 mod process;
 mod runtime;
 mod settings;

@@ -20,6 +20,7 @@ use writer::{StopMode, WriterConfig, WriterTelemetry};
 use crate::adapters::{AnyQueue, AnyStore};
 use crate::admin::{Admin, Facts};
 use crate::failure::Failure;
+use crate::open_files;
 use crate::runtime::StopSignals;
 use crate::settings::admin::AdminSettings;
 use crate::telemetry;
@@ -89,8 +90,9 @@ impl Process {
         &mut self,
         listener: TcpListener,
         queue: &AnyQueue,
-        config: ingest::IngestConfig,
+        mut config: ingest::IngestConfig,
     ) {
+        config.connections_max = open_files::room_for(config.connections_max);
         for warning in config.warnings() {
             tracing::warn!("{warning}");
         }

@@ -33,6 +33,7 @@ use identity::Authenticator;
 use telemetry::Readings;
 
 const READINGS_EVERY: Duration = Duration::from_secs(1);
+const UNPROMISED_FRAMES: Duration = Duration::from_millis(500);
 
 /// Serves log requests until asked to stop; returns when every request in flight is answered.
 ///
@@ -98,7 +99,11 @@ pub async fn run<P: FramePublisher, A: Authenticator>(
     }
     listening.red("stopped");
     stop_assembler.request();
-    assembling.await.map_err(|error| assembler_died(Err(error)))
+    // Whoever was served has been answered, so a frame that is still in flight is promised to nobody.
+    match tokio::time::timeout(UNPROMISED_FRAMES, assembling).await {
+        Ok(ended) => ended.map_err(|error| assembler_died(Err(error))),
+        Err(_) => Ok(()),
+    }
 }
 
 fn assembler_died(ended: Result<(), tokio::task::JoinError>) -> TaskError {
