@@ -23,6 +23,7 @@ mod copy;
 mod error;
 mod known_sessions;
 mod month;
+mod nagle;
 mod partitions;
 mod schema;
 mod status;

@@ -7,6 +7,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection};
 use super::copy::COLUMNS;
 use super::error::Failure;
 use super::known_sessions::KnownSessions;
+use super::nagle::Filling;
 use super::schema;
 
 /// A dead or frozen writer must not hold its locks: the server notices a lost
@@ -28,6 +29,7 @@ const UNKNOWN_SETTING: &str = "42704";
 pub(super) struct Session {
     pub(super) connection: PgConnection,
     pub(super) known: KnownSessions,
+    pub(super) filling: Filling,
 }
 
 pub(super) fn options(url: &str) -> Result<PgConnectOptions, sqlx::Error> {
@@ -43,7 +45,7 @@ pub(super) async fn session(options: &PgConnectOptions) -> Result<Session, Failu
         "CREATE TEMPORARY TABLE stage ON COMMIT DELETE ROWS AS SELECT {COLUMNS} FROM activity WITH NO DATA"
     );
     sqlx::raw_sql(AssertSqlSafe(stage)).execute(&mut connection).await?;
-    Ok(Session { connection, known: KnownSessions::default() })
+    Ok(Session { connection, known: KnownSessions::default(), filling: Filling::for_route(options) })
 }
 
 pub(super) async fn connect(options: &PgConnectOptions) -> Result<PgConnection, Failure> {

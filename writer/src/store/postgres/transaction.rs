@@ -10,6 +10,7 @@ use super::approach::Approach;
 use super::connect::Session;
 use super::copy::COLUMNS;
 use super::error::Failure;
+use super::nagle::Filling;
 
 const SESSION_INFOS: &str = "\
 INSERT INTO session_info (session_id, user_agent, first_seen)
@@ -40,12 +41,12 @@ pub(super) async fn store(
     approach: Approach,
     writer_id: &str,
 ) -> Result<StoreReport, Failure> {
-    let connection = &mut session.connection;
+    let Session { connection, filling, .. } = session;
     sqlx::raw_sql("BEGIN").execute(&mut *connection).await?;
     let stored = match approach {
         _ if batch.activities.is_empty() => 0,
-        Approach::Copy => copy(connection, "activity", encoded).await?,
-        Approach::Merge => merge(connection, encoded).await?,
+        Approach::Copy => copy(connection, "activity", encoded, *filling).await?,
+        Approach::Merge => merge(connection, encoded, *filling).await?,
     };
     let unknown = session.known.unknown(&batch.session_infos);
     insert_session_infos(connection, &unknown).await?;
@@ -57,18 +58,24 @@ pub(super) async fn store(
     Ok(report)
 }
 
-async fn copy(connection: &mut PgConnection, table: &str, encoded: &[u8]) -> Result<u64, Failure> {
+async fn copy(
+    connection: &mut PgConnection,
+    table: &str,
+    encoded: &[u8],
+    filling: Filling,
+) -> Result<u64, Failure> {
     let statement = format!("COPY {table} ({COLUMNS}) FROM STDIN (FORMAT binary)");
     let mut stream = connection.copy_in_raw(&statement).await.map_err(Failure::in_copy)?;
     for piece in encoded.chunks(PIECE_BYTES) {
         stream.send(piece).await.map_err(Failure::in_copy)?;
     }
+    filling.put_before_end(&mut stream).await.map_err(Failure::in_copy)?;
     stream.finish().await.map_err(Failure::in_copy)
 }
 
 /// Leaves out what is there; `stage` keeps the order of the rows.
-async fn merge(connection: &mut PgConnection, encoded: &[u8]) -> Result<u64, Failure> {
-    copy(connection, "pg_temp.stage", encoded).await?;
+async fn merge(connection: &mut PgConnection, encoded: &[u8], filling: Filling) -> Result<u64, Failure> {
+    copy(connection, "pg_temp.stage", encoded, filling).await?;
     let statement = format!(
         "INSERT INTO activity ({COLUMNS}) SELECT {COLUMNS} FROM pg_temp.stage ON CONFLICT DO NOTHING"
     );
