@@ -158,16 +158,17 @@ async fn pixel<A: Authenticator>(
 
 async fn not_found<A: Authenticator>(ingest: Arc<Ingest<A>>) -> Result<Response, Infallible> {
     let outcome = Outcome::NotFound;
-    ingest.telemetry.rejected(outcome.name(), Duration::ZERO);
+    ingest.telemetry.rejected(outcome.name());
     Ok(outcome.into_response())
 }
 
 impl<A> Ingest<A> {
     fn finish(&self, outcome: Outcome, headers: &HeaderMap, begun: Instant) -> Response {
         match outcome {
-            Outcome::Accepted(_) => self.telemetry.accepted(1, begun.elapsed()),
-            _ => self.telemetry.rejected(outcome.name(), begun.elapsed()),
+            Outcome::Accepted(_) => self.telemetry.accepted(1),
+            _ => self.telemetry.rejected(outcome.name()),
         }
+        self.telemetry.answered(begun.elapsed());
         let mut response = outcome.into_response();
         self.cors.allow(headers, &mut response);
         response

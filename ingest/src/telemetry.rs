@@ -103,15 +103,18 @@ impl IngestTelemetry {
         InFlight(self.clone())
     }
 
-    pub fn accepted(&self, activities: u64, took: Duration) {
+    pub fn accepted(&self, activities: u64) {
         self.0.accepted.fetch_add(activities, Ordering::Relaxed);
         self.0.accepted_total.increment(activities);
+    }
+
+    /// How long a request on a known route took, whatever became of it.
+    pub fn answered(&self, took: Duration) {
         self.0.request_seconds.record(took);
     }
 
     /// `reason` is the outcome's name: one of few, never input.
-    pub fn rejected(&self, reason: &'static str, took: Duration) {
-        self.0.request_seconds.record(took);
+    pub fn rejected(&self, reason: &'static str) {
         let mut rejected = self.0.rejected.lock().unwrap_or_else(PoisonError::into_inner);
         let entry = rejected.entry(reason).or_insert_with(|| Rejected {
             count: 0,
@@ -160,17 +163,16 @@ impl Drop for InFlight {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
-    use std::time::Duration;
 
     use super::{IngestSnapshot, IngestTelemetry};
 
     #[test]
     fn a_snapshot_counts_by_reason() {
         let telemetry = IngestTelemetry::new();
-        telemetry.accepted(1, Duration::ZERO);
-        telemetry.accepted(3, Duration::ZERO);
-        telemetry.rejected("invalid", Duration::ZERO);
-        telemetry.rejected("invalid", Duration::ZERO);
+        telemetry.accepted(1);
+        telemetry.accepted(3);
+        telemetry.rejected("invalid");
+        telemetry.rejected("invalid");
         let rejected = BTreeMap::from([("invalid", 2)]);
         assert_eq!(telemetry.snapshot(), IngestSnapshot { accepted: 4, rejected });
     }

@@ -5,7 +5,7 @@
 //! upgrade to anything else.
 
 use std::collections::HashMap;
-use std::io;
+use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -109,6 +109,15 @@ async fn pause_after(error: &io::Error) {
     tokio::time::sleep(ACCEPT_PAUSE).await;
 }
 
+/// Says why, as far as one write goes; the end of the connection says it too.
+fn refuse(stream: TcpStream) {
+    // The runtime has not looked at so new a socket yet and would not even try to write.
+    let refused = stream.into_std().and_then(|mut stream| stream.write(reply::TOO_MANY_CONNECTIONS));
+    if let Err(error) = refused {
+        tracing::trace!(%error, "a refused connection has gone already");
+    }
+}
+
 /// The open connections and what each new one is given.
 struct Open {
     routes: BoxedFilter<(Response,)>,
@@ -121,8 +130,7 @@ struct Open {
 impl Open {
     fn start(&mut self, stream: TcpStream, peer: SocketAddr) {
         let Some(slot) = self.connections.admit(peer.ip()) else {
-            // The socket is new, so its buffer takes the answer whole; if not, closing says it too.
-            drop(stream.try_write(reply::TOO_MANY_CONNECTIONS));
+            refuse(stream);
             return;
         };
         // Without it, an answer can wait 40 ms for the client's delayed ack.
