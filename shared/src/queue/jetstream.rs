@@ -23,7 +23,7 @@ use metrics::counter;
 use tokio::sync::{Mutex, Notify, watch};
 use tokio::time::Instant;
 
-use self::connection::{ATTEMPT_TIMEOUT, Connection};
+use self::connection::{ATTEMPT_TIMEOUT, Connected, Connection};
 use super::telemetry::{self, Adapter};
 use super::{Backlog, FramePublisher, PublishError, QueueBacklog, QueueError, Synced};
 use crate::frame::{FRAME_BYTES_MAX, Frame};
@@ -101,6 +101,8 @@ struct State {
     /// When the stream was created, once it has been seen.
     stream_created: Option<DateTime<Utc>>,
     generation: u64,
+    /// What the connection was like at the last look.
+    seen: Connected,
 }
 
 /// Whether frames can go out.
@@ -205,6 +207,10 @@ impl Inner {
             tracing::info!("replacing the NATS client, which remembers too many unanswered publishes");
             state.connection = None;
         }
+        if state.connection.as_ref().is_some_and(|connection| connection.connected.has_changed().is_err()) {
+            tracing::warn!("replacing the NATS client, which has closed itself");
+            state.connection = None;
+        }
         let connection = match &state.connection {
             Some(connection) => connection.clone(),
             None => {
@@ -216,6 +222,7 @@ impl Inner {
             }
         };
         let before = *connection.connected.borrow();
+        state.seen = before;
         if !before.now {
             return Err(QueueError::Unavailable { reason: "nats-server is unreachable".to_owned() });
         }
@@ -266,14 +273,18 @@ impl Inner {
 
     /// Resolves when the connection or the stream needs a look.
     async fn disturbed(&self) {
-        let connected =
-            self.state.lock().await.connection.as_ref().map(|connection| connection.connected.clone());
+        let (connected, seen) = {
+            let state = self.state.lock().await;
+            (state.connection.as_ref().map(|connection| connection.connected.clone()), state.seen)
+        };
         let changed = async {
-            match connected {
-                // An end without a last word: the client is gone.
-                Some(mut connected) => connected.changed().await.unwrap_or_default(),
-                None => std::future::pending().await,
+            if let Some(mut connected) = connected
+                && connected.wait_for(|now| *now != seen).await.is_ok()
+            {
+                return;
             }
+            // Not connected yet, or the client has closed itself: the pause between looks is enough.
+            std::future::pending().await
         };
         tokio::select! {
             () = changed => {}
