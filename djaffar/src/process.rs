@@ -17,7 +17,7 @@ use shared::readiness::{Condition, Readiness};
 use tokio::net::TcpListener;
 use writer::{StopMode, WriterConfig, WriterTelemetry};
 
-use crate::adapters::{AnyQueue, AnyStore};
+use crate::adapters::{AnyQueue, CappedStore};
 use crate::admin::{Admin, Facts};
 use crate::failure::Failure;
 use crate::open_files;
@@ -110,7 +110,7 @@ impl Process {
     pub(crate) fn store(
         &mut self,
         queue: &AnyQueue,
-        stores: Vec<AnyStore>,
+        stores: Vec<CappedStore>,
         stop: StopMode,
         time_max: Duration,
     ) {

@@ -8,8 +8,10 @@ use writer::store::postgres::{self, ATTEMPT_TIMEOUT, PostgresConfig, PostgresSto
 use writer::store::sqlite::{self, SqliteConfig, SqliteStore};
 use writer::store::status::StoreStatus;
 
+use super::dead_letter_cap::CappedStore;
 use crate::failure::Failure;
 use crate::settings::database::DatabaseChoice;
+use crate::settings::size::Size;
 
 /// Two overlap their transactions' waits for the disk; SQLite has one write connection.
 const POSTGRES_CONNECTIONS: usize = 2;
@@ -36,7 +38,7 @@ impl Database {
             }
         };
         // A URL that cannot be read stops the start.
-        database.stores().map(|_| database)
+        database.connections().map(|_| database)
     }
 
     /// For commands that store nothing.
@@ -60,8 +62,14 @@ impl Database {
         }
     }
 
+    /// The writer's lanes.
+    pub(crate) fn stores(&self, dead_letters_max: Size) -> Result<Vec<CappedStore>, Failure> {
+        let stores = self.connections()?.into_iter();
+        Ok(stores.map(|store| CappedStore::new(store, self.clone(), dead_letters_max)).collect())
+    }
+
     /// One store for each connection that pays, each with an accounting row of its own.
-    pub(crate) fn stores(&self) -> Result<Vec<AnyStore>, Failure> {
+    fn connections(&self) -> Result<Vec<AnyStore>, Failure> {
         match self {
             Self::Sqlite(config) => Ok(vec![AnyStore::Sqlite(SqliteStore::new(config.clone()))]),
             Self::Postgres(config) => (0..POSTGRES_CONNECTIONS)
@@ -77,7 +85,7 @@ impl Database {
 
     /// Brings the schema up to date, on a connection of its own.
     pub(crate) async fn migrate(&self, now: DateTime<Utc>) -> Result<Result<(), StoreError>, Failure> {
-        let mut stores = self.stores()?;
+        let mut stores = self.connections()?;
         match stores.first_mut() {
             Some(store) => Ok(store.maintain(now).await),
             None => Ok(Ok(())),

@@ -15,7 +15,8 @@ use crate::process::{self, Process};
 use crate::{front, settings::queue::QueueChoice};
 
 pub(crate) async fn run(arguments: ServeArguments) -> Result<(), Failure> {
-    let ServeArguments { front, queue: queue_settings, database, data, admin, .. } = &arguments;
+    let ServeArguments { front, queue: queue_settings, database, writer: writer_settings, data, admin } =
+        &arguments;
     process::check_apart(front.http.listen, admin.admin_listen)?;
     let choice = queue_settings.choice()?;
     let database = Database::new(database.choice(&data.data_dir)?, process::writer_id(admin.admin_listen))?;
@@ -42,7 +43,7 @@ pub(crate) async fn run(arguments: ServeArguments) -> Result<(), Failure> {
         QueueChoice::Embedded => StopMode::DrainBacklog,
         QueueChoice::Nats(_) => StopMode::Pulled,
     };
-    process.store(&queue, database.stores()?, stop, drain_time);
+    process.store(&queue, database.stores(writer_settings.dead_letters_max)?, stop, drain_time);
     greet(listens, tells, front.http.base_path.as_str(), directory.path(), &queue, &database);
     process.run(admin_listener, queue).await
 }

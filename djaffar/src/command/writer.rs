@@ -10,7 +10,7 @@ use crate::failure::Failure;
 use crate::process::{self, Process};
 
 pub(crate) async fn run(arguments: WriterArguments) -> Result<(), Failure> {
-    let WriterArguments { queue: queue_settings, database, admin, .. } = &arguments;
+    let WriterArguments { queue: queue_settings, database, writer: writer_settings, admin } = &arguments;
     let servers = queue_settings.servers("writer")?;
     let database = Database::new(database.required("writer")?, process::writer_id(admin.admin_listen))?;
     if let Some(file) = database.file() {
@@ -22,7 +22,12 @@ pub(crate) async fn run(arguments: WriterArguments) -> Result<(), Failure> {
     let admin_listener = process::bind("admin-listen", admin.admin_listen)?;
     let tells = process::address(&admin_listener)?;
     process.watch(&queue);
-    process.store(&queue, database.stores()?, StopMode::Pulled, admin.stop_timeout.0.mul_f32(0.8));
+    process.store(
+        &queue,
+        database.stores(writer_settings.dead_letters_max)?,
+        StopMode::Pulled,
+        admin.stop_timeout.0.mul_f32(0.8),
+    );
     print(&format!("Djaffar writer stores in {}, admin pages on http://{tells}", database.name()));
     process.run(admin_listener, queue).await
 }
