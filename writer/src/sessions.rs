@@ -1,4 +1,5 @@
-//! Which sessions have their info in the database already.
+//! Which sessions have their info in the database already: sending all of
+//! them again would cost a fifth to two fifths of a batch.
 
 use std::collections::HashSet;
 

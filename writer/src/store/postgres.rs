@@ -21,7 +21,6 @@ mod approach;
 mod connect;
 mod copy;
 mod error;
-mod known_sessions;
 mod month;
 mod nagle;
 mod partitions;

@@ -6,7 +6,6 @@ use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection};
 
 use super::copy::COLUMNS;
 use super::error::Failure;
-use super::known_sessions::KnownSessions;
 use super::nagle::Filling;
 use super::schema;
 
@@ -24,11 +23,10 @@ const APPLICATION_NAME: &str = "djaffar writer";
 /// A setting that the server does not know (undefined_object).
 const UNKNOWN_SETTING: &str = "42704";
 
-/// A connection that is up to date and has its stage, and what it has committed.
+/// A connection that is up to date and has its stage.
 #[derive(Debug)]
 pub(super) struct Session {
     pub(super) connection: PgConnection,
-    pub(super) known: KnownSessions,
     pub(super) filling: Filling,
 }
 
@@ -45,7 +43,7 @@ pub(super) async fn session(options: &PgConnectOptions) -> Result<Session, Failu
         "CREATE TEMPORARY TABLE stage ON COMMIT DELETE ROWS AS SELECT {COLUMNS} FROM activity WITH NO DATA"
     );
     sqlx::raw_sql(AssertSqlSafe(stage)).execute(&mut connection).await?;
-    Ok(Session { connection, known: KnownSessions::default(), filling: Filling::for_route(options) })
+    Ok(Session { connection, filling: Filling::for_route(options) })
 }
 
 pub(super) async fn connect(options: &PgConnectOptions) -> Result<PgConnection, Failure> {

@@ -48,13 +48,11 @@ pub(super) async fn store(
         Approach::Copy => copy(connection, "activity", encoded, *filling).await?,
         Approach::Merge => merge(connection, encoded, *filling).await?,
     };
-    let unknown = session.known.unknown(&batch.session_infos);
-    insert_session_infos(connection, &unknown).await?;
+    insert_session_infos(connection, &batch.session_infos).await?;
     insert_dead_letters(connection, &batch.dead_letters).await?;
     let report = StoreReport::of(batch, stored);
     account(connection, writer_id, batch.delivered, &report).await?;
     sqlx::raw_sql("COMMIT").execute(&mut *connection).await?;
-    session.known.learn(&batch.session_infos);
     Ok(report)
 }
 
@@ -82,7 +80,7 @@ async fn merge(connection: &mut PgConnection, encoded: &[u8], filling: Filling) 
     Ok(sqlx::raw_sql(AssertSqlSafe(statement)).execute(connection).await?.rows_affected())
 }
 
-async fn insert_session_infos(connection: &mut PgConnection, infos: &[&SessionInfo]) -> Result<(), Failure> {
+async fn insert_session_infos(connection: &mut PgConnection, infos: &[SessionInfo]) -> Result<(), Failure> {
     if infos.is_empty() {
         return Ok(());
     }
