@@ -1,7 +1,7 @@
 //! `/livez`, `/readyz`, `/metrics` and `/status`, on a listener of their own.
 //!
 //! Rule of safety: these routes exist on `--admin-listen` alone; the public
-//! listener answers them like any unknown path. Held by `tests/configuration.rs`.
+//! listener answers them like any unknown path. Held by `tests/configuration/start.rs`.
 
 use std::convert::Infallible;
 use std::sync::Arc;

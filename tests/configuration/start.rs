@@ -93,3 +93,16 @@ async fn a_signal_drains_and_ends_well_and_the_key_stays() {
         djaffar_tests::process::djaffar_prints(["dump", "activity", "--data-dir", &serve.data_directory()]);
     assert_eq!(dump.matches("\"pk\"").count(), 2, "{dump}");
 }
+
+#[tokio::test]
+async fn a_second_ctrl_c_ends_at_once() {
+    let database = format!("postgres://user@127.0.0.1:{}/name", free_port());
+    let mut serve = Djaffar::serve().with("--database", database).with("--stop-timeout", "60s");
+    serve.start();
+    assert_eq!(answer(&serve, reqwest::Method::POST, "/djaffar/log/").await.0, 204);
+    serve.signal(Signal::INT);
+    wait_for_reason(&serve, "stopping").await;
+    serve.signal(Signal::INT);
+    assert_eq!(serve.ended(Duration::from_secs(15)).await.code(), Some(1), "{}", serve.log());
+    assert!(serve.log().contains("stopped at once"), "{}", serve.log());
+}
