@@ -3,8 +3,13 @@
 //! While `frames_in_flight` frames are on their way, activities gather. When
 //! an ack returns, all that gathered goes out as the next frame, closed only
 //! by the queue's size limit. There is no timer: an idle queue gets a lone
-//! activity at once, a busy one gets large frames. What waits is bounded by
-//! the [`Budget`](crate::budget::Budget).
+//! activity at once, a busy one gets large frames. A batch is handed over whole
+//! and answered once; it shares frames with its neighbours and may span several.
+//! What waits is bounded by the [`Budget`](crate::budget::Budget).
+
+mod passenger;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
@@ -16,11 +21,12 @@ use futures_util::stream::FuturesUnordered;
 use shared::frame::{Compression, EncodedActivity, Frame, FrameBuilder, FrameId};
 use shared::lifecycle::Shutdown;
 use shared::queue::{FramePublisher, PublishError};
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::budget::Reservation;
 use crate::telemetry::IngestTelemetry;
+use passenger::{Boarded, Fate, Passenger, Seat, Waiting};
 
 /// Why an activity is not known to be synced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,20 +49,6 @@ struct Gathering {
     arrived: Notify,
 }
 
-/// An activity that is not in a frame yet.
-#[derive(Debug)]
-struct Waiting {
-    activity: EncodedActivity,
-    passenger: Passenger,
-}
-
-/// Who waits for an activity's fate, and the memory that it holds until then.
-#[derive(Debug)]
-struct Passenger {
-    answer: oneshot::Sender<Result<(), NotSynced>>,
-    _reservation: Reservation,
-}
-
 impl Assembly {
     /// Hands an activity over and waits until the queue has synced it.
     ///
@@ -65,18 +57,38 @@ impl Assembly {
     /// # Errors
     /// What became of it instead.
     pub async fn commit(&self, activity: EncodedActivity, reservation: Reservation) -> Result<(), NotSynced> {
-        let (answer, fate) = oneshot::channel();
-        let passenger = Passenger { answer, _reservation: reservation };
+        let (passenger, fate) = Passenger::new(reservation);
+        self.wait(Waiting::One { activity, passenger });
+        hear(fate).await
+    }
+
+    /// Hands many activities over and waits until the queue has synced all of them.
+    ///
+    /// Dropping the future takes back whatever is not in a frame yet.
+    ///
+    /// # Errors
+    /// What became of at least one of them instead; the others may be synced or not.
+    pub async fn commit_all(
+        &self,
+        activities: Vec<EncodedActivity>,
+        reservation: Reservation,
+    ) -> Result<(), NotSynced> {
+        let (passenger, fate) = Passenger::new(reservation);
+        if let Some(many) = Waiting::many(activities, passenger) {
+            self.wait(many);
+        }
+        hear(fate).await
+    }
+
+    fn wait(&self, arrival: Waiting) {
         let first = {
             let mut waiting = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-            waiting.push_back(Waiting { activity, passenger });
+            waiting.push_back(arrival);
             waiting.len() == 1
         };
         if first {
             self.0.arrived.notify_one();
         }
-        // A dropped sender means that the assembler is gone.
-        fate.await.unwrap_or(Err(NotSynced::Unknown))
     }
 
     fn take_into(&self, queue: &mut VecDeque<Waiting>) {
@@ -89,11 +101,16 @@ impl Assembly {
     }
 }
 
+/// A dropped sender means that the assembler is gone.
+async fn hear(fate: Fate) -> Result<(), NotSynced> {
+    fate.await.unwrap_or(Err(NotSynced::Unknown))
+}
+
 /// A frame and everybody who waits for it.
 #[derive(Debug)]
 struct Group {
     frame: Frame,
-    passengers: Vec<Passenger>,
+    seats: Vec<Seat>,
 }
 
 /// Takes the next frame's worth off the front of `queue`; `None` when nobody waits any more.
@@ -101,39 +118,23 @@ struct Group {
 /// Whoever has gone is left out; an activity that no frame can hold is refused.
 fn next_group(queue: &mut VecDeque<Waiting>, frame_bytes_max: usize) -> Option<Group> {
     let mut builder = FrameBuilder::new(frame_bytes_max);
-    let mut passengers = Vec::with_capacity(queue.len());
-    while let Some(next) = queue.front() {
-        if next.passenger.answer.is_closed() {
-            queue.pop_front();
-            continue;
-        }
-        if !builder.has_room_for(&next.activity) && builder.can_hold(&next.activity) {
+    let mut seats = Vec::with_capacity(queue.len());
+    while let Some(next) = queue.pop_front() {
+        let Boarded { seat, left } = next.board(&mut builder);
+        seats.extend(seat);
+        if let Some(left) = left {
+            queue.push_front(left);
             break;
-        }
-        let Some(Waiting { activity, passenger }) = queue.pop_front() else { break };
-        if builder.can_hold(&activity) {
-            builder.push(&activity);
-            passengers.push(passenger);
-        } else {
-            passenger.tell(Err(NotSynced::TooLarge));
         }
     }
     (builder.count() > 0)
-        .then(|| Group { frame: builder.finish(FrameId::generate(), Compression::None), passengers })
-}
-
-impl Passenger {
-    fn tell(self, fate: Result<(), NotSynced>) {
-        if self.answer.send(fate).is_err() {
-            tracing::trace!("nobody waits for this activity any more");
-        }
-    }
+        .then(|| Group { frame: builder.finish(FrameId::generate(), Compression::None), seats })
 }
 
 impl Group {
     fn settle(self, fate: Result<(), NotSynced>) {
-        for passenger in self.passengers {
-            passenger.tell(fate);
+        for seat in self.seats {
+            seat.settle(fate);
         }
     }
 }
@@ -191,6 +192,3 @@ impl<P: FramePublisher> Assembler<P> {
         group.settle(fate);
     }
 }
-
-#[cfg(test)]
-mod tests;

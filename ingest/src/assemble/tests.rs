@@ -31,13 +31,19 @@ fn encoded(number: u64, path_characters: usize) -> EncodedActivity {
     EncodedActivity::from(activity(number, path_characters))
 }
 
-type Fate = oneshot::Receiver<Result<(), NotSynced>>;
+fn passenger() -> (Passenger, Fate) {
+    Passenger::new(Budget::new(1).reserve(0).expect("nothing is asked for"))
+}
 
 fn waiting(number: u64, path_characters: usize) -> (Waiting, Fate) {
-    let reservation = Budget::new(1).reserve(0).expect("nothing is asked for");
-    let (answer, fate) = oneshot::channel();
-    let passenger = Passenger { answer, _reservation: reservation };
-    (Waiting { activity: encoded(number, path_characters), passenger }, fate)
+    let (passenger, fate) = passenger();
+    (Waiting::One { activity: encoded(number, path_characters), passenger }, fate)
+}
+
+fn batch(numbers: std::ops::Range<u64>, path_characters: usize) -> (Waiting, Fate) {
+    let (passenger, fate) = passenger();
+    let activities = numbers.map(|number| encoded(number, path_characters)).collect();
+    (Waiting::many(activities, passenger).expect("not empty"), fate)
 }
 
 /// The numbers of the activities in a frame.
@@ -54,32 +60,45 @@ fn numbers(frame: &Frame) -> Vec<u64> {
 proptest! {
     #[test]
     fn every_activity_whose_client_waits_is_in_one_frame_in_order(
-        clients in proptest::collection::vec((1..200_usize, any::<bool>()), 0..60),
+        clients in proptest::collection::vec((1..9_u64, 1..200_usize, any::<bool>()), 0..40),
         frame_bytes_max in 400..2000_usize,
     ) {
         let mut queue = VecDeque::new();
         let mut fates = Vec::new();
         let mut expected = Vec::new();
-        for (number, (path_characters, stays)) in (0_u64..).zip(clients) {
-            let (waiting, fate) = waiting(number, path_characters);
+        let mut number = 0;
+        for (activities, path_characters, stays) in clients {
+            let numbers = number..number + activities;
+            number += activities;
+            let (waiting, fate) = match activities {
+                1 => waiting(numbers.start, path_characters),
+                _ => batch(numbers.clone(), path_characters),
+            };
             queue.push_back(waiting);
             if stays {
-                expected.push(number);
-                fates.push(fate);
+                expected.extend(numbers.clone());
+                fates.push((numbers.end, fate));
             }
         }
         let mut seen = Vec::new();
         while let Some(group) = next_group(&mut queue, frame_bytes_max) {
             prop_assert!(group.frame.bytes.len() <= frame_bytes_max);
-            prop_assert_eq!(group.frame.count as usize, group.passengers.len());
-            seen.extend(numbers(&group.frame));
+            let carried = numbers(&group.frame);
+            prop_assert_eq!(group.frame.count as usize, carried.len());
+            seen.extend(carried);
+            for (_, fate) in &mut fates {
+                prop_assert!(fate.try_recv().is_err(), "nobody hears before the frame is synced");
+            }
             group.settle(Ok(()));
+            let reached = seen.last().copied();
+            let told: Vec<_> = fates.extract_if(.., |(end, _)| reached.is_some_and(|last| *end <= last + 1)).collect();
+            for (_, mut fate) in told {
+                prop_assert_eq!(fate.try_recv(), Ok(Ok(())), "whoever is synced whole hears at once");
+            }
         }
         prop_assert!(queue.is_empty());
+        prop_assert!(fates.is_empty());
         prop_assert_eq!(seen, expected);
-        for mut fate in fates {
-            prop_assert_eq!(fate.try_recv(), Ok(Ok(())));
-        }
     }
 }
 
@@ -91,6 +110,39 @@ fn an_activity_that_fits_no_frame_is_refused_and_holds_nobody_up() {
     let group = next_group(&mut queue, 300).expect("the small one");
     assert_eq!(numbers(&group.frame), [2]);
     assert_eq!(large_fate.try_recv(), Ok(Err(NotSynced::TooLarge)));
+}
+
+#[test]
+fn one_failed_frame_fails_the_batch_and_what_is_left_of_it_stays_behind() {
+    let (batch, mut fate) = batch(0..9, 100);
+    let mut queue = VecDeque::from([batch]);
+    let first = next_group(&mut queue, 500).expect("a first part");
+    let second = next_group(&mut queue, 500).expect("a second part");
+    assert!(!queue.is_empty(), "and a third");
+    second.settle(Err(NotSynced::Full));
+    assert_eq!(fate.try_recv(), Ok(Err(NotSynced::Full)));
+    first.settle(Ok(()));
+    assert!(next_group(&mut queue, 500).is_none());
+    assert!(queue.is_empty());
+}
+
+#[test]
+fn a_batch_with_an_activity_that_fits_no_frame_is_refused() {
+    let (passenger, mut fate) = passenger();
+    let activities = vec![encoded(1, 10), encoded(2, 1000), encoded(3, 10)];
+    let mut queue = VecDeque::from([Waiting::many(activities, passenger).expect("not empty")]);
+    if let Some(group) = next_group(&mut queue, 300) {
+        group.settle(Ok(()));
+    }
+    assert_eq!(fate.try_recv(), Ok(Err(NotSynced::TooLarge)));
+    assert!(queue.is_empty());
+}
+
+#[test]
+fn nothing_is_synced_at_once() {
+    let (passenger, mut fate) = passenger();
+    assert!(Waiting::many(Vec::new(), passenger).is_none());
+    assert_eq!(fate.try_recv(), Ok(Ok(())));
 }
 
 /// Tells of each frame and answers it when the test permits.
@@ -193,6 +245,25 @@ async fn what_gathers_while_a_frame_is_in_flight_is_the_next_frame() {
     rig.gate.permits.add_permits(1);
     assert_eq!(rest.join().await.expect("no panic"), [Ok(()); 5]);
     assert_eq!(rig.budget.reserved(), 0, "memory comes back with the answer");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_shares_a_frame_with_its_neighbours_and_has_one_answer() {
+    let mut rig = rig(1, SYNCED);
+    let first = rig.commit(0..1);
+    assert_eq!(rig.frame().await, [0]);
+    let alone = rig.commit(1..2);
+    rig.gathered(1).await;
+    let (assembly, reservation) = (rig.assembly.clone(), rig.budget.reserve(100).expect("memory"));
+    let activities = (2..5).map(|number| encoded(number, 10)).collect();
+    let batch = spawn_owned(async move { assembly.commit_all(activities, reservation).await });
+    rig.gathered(2).await;
+    rig.gate.permits.add_permits(2);
+    assert_eq!(rig.frame().await, [1, 2, 3, 4]);
+    assert_eq!(batch.join().await.expect("no panic"), Ok(()));
+    assert_eq!(first.join().await.expect("no panic"), [Ok(())]);
+    assert_eq!(alone.join().await.expect("no panic"), [Ok(())]);
+    assert_eq!(rig.budget.reserved(), 0);
 }
 
 #[tokio::test(start_paused = true)]
