@@ -33,10 +33,8 @@ impl Budget {
     /// `None` when the budget is spent.
     #[must_use]
     pub fn reserve(&self, bytes: usize) -> Option<Reservation> {
-        let before = self.0.reserved.fetch_add(bytes, Ordering::Relaxed);
-        // Made first, so that a refusal gives the bytes back.
-        let reservation = Reservation { account: Arc::clone(&self.0), bytes };
-        (before.saturating_add(bytes) <= self.0.bytes_max).then_some(reservation)
+        self.0.take(bytes)?;
+        Some(Reservation { account: Arc::clone(&self.0), bytes })
     }
 
     /// Bytes reserved now.
@@ -46,7 +44,26 @@ impl Budget {
     }
 }
 
+impl Account {
+    fn take(&self, bytes: usize) -> Option<()> {
+        let before = self.reserved.fetch_add(bytes, Ordering::Relaxed);
+        if before.saturating_add(bytes) <= self.bytes_max {
+            return Some(());
+        }
+        self.reserved.fetch_sub(bytes, Ordering::Relaxed);
+        None
+    }
+}
+
 impl Reservation {
+    /// Takes `bytes` more; `None`, and nothing taken, when the budget is spent.
+    #[must_use]
+    pub fn grow(&mut self, bytes: usize) -> Option<()> {
+        self.account.take(bytes)?;
+        self.bytes += bytes;
+        Some(())
+    }
+
     /// Corrects the reservation to what the data takes after all. Growing is not
     /// refused: what grows is already in memory and has a limit of its own.
     pub fn resize(&mut self, bytes: usize) {
@@ -78,6 +95,9 @@ mod tests {
         let second = budget.reserve(40).expect("room");
         first.resize(10);
         assert_eq!(budget.reserved(), 50);
+        assert!(first.grow(51).is_none());
+        assert_eq!(budget.reserved(), 50);
+        first.grow(5).expect("room");
         first.resize(20);
         assert_eq!(budget.reserved(), 60);
         drop((first, second));

@@ -15,10 +15,12 @@ use crate::intake::IntakeConfig;
 
 /// Largest body of one log request, in bytes.
 pub const LOG_BYTES_MAX: usize = 64 * 1024;
+/// Largest body of one batch, in bytes, before and after decompression.
+pub const BATCH_BYTES_MAX: usize = 1024 * 1024;
 /// More frames at once never paid.
 const FRAMES_IN_FLIGHT_MAX: usize = 8;
-/// Several bodies of the largest size at once, with what their requests need besides.
-const INTAKE_BYTES_MIN: usize = 1024 * 1024;
+/// A batch of the largest size, as it came, decompressed and as activities.
+const INTAKE_BYTES_MIN: usize = 8 * BATCH_BYTES_MAX;
 
 #[derive(Clone, Debug)]
 pub struct IngestConfig {
@@ -105,8 +107,8 @@ impl IngestConfig {
     fn check_sizes(&self) -> Result<(), InvalidConfig> {
         if self.intake_bytes_max < INTAKE_BYTES_MIN {
             return refuse(format!(
-                "--intake-bytes-max must be at least {INTAKE_BYTES_MIN} bytes, not {}: a few large bodies would \
-                 lock everybody else out",
+                "--intake-bytes-max must be at least {INTAKE_BYTES_MIN} bytes, not {}: a large \
+                 batch would never fit, and a few would lock everybody else out",
                 self.intake_bytes_max
             ));
         }

@@ -3,15 +3,18 @@
 //! Once a route is known nothing rejects: whatever is wrong with a request
 //! becomes an [`Outcome`], and only [`reply`] turns outcomes into answers.
 
+mod batch;
 mod body;
 pub mod client_address;
 mod connection;
 mod connections;
 mod cors;
+mod decompress;
 mod log;
 mod pixel;
 mod record;
 mod reply;
+mod sender;
 pub mod serve;
 
 use std::convert::Infallible;
@@ -29,7 +32,7 @@ use warp::{Filter, Rejection};
 use crate::assemble::Assembly;
 use crate::budget::Budget;
 use crate::config::{BasePath, DebugFrom, IngestConfig};
-use crate::identity::{Authenticator, OriginRule, Sessions};
+use crate::identity::{Authenticator, IdentityDigests, OriginRule, Sessions};
 use crate::intake::Intake;
 use crate::telemetry::IngestTelemetry;
 
@@ -48,6 +51,7 @@ pub(crate) struct Ingest<A> {
     origins: OriginRule,
     cors: Cors,
     sessions: Sessions,
+    identities: IdentityDigests,
     authenticator: A,
     assembly: Assembly,
     request_timeout: Duration,
@@ -71,6 +75,7 @@ impl<A: Authenticator> Ingest<A> {
             addresses: ClientAddresses::new(config.trusted_proxies.clone(), config.forwarded_header),
             origins: OriginRule::new(config.allowed_origins.clone()),
             cors: Cors::new(config.allowed_origins.clone()),
+            identities: IdentityDigests::new(&config.sessions),
             sessions: sessions.map_err(|error| TaskError::Misconfigured(error.to_string()))?,
             authenticator,
             assembly,
@@ -97,8 +102,16 @@ pub(crate) fn routes<A: Authenticator>(base: &BasePath, ingest: Arc<Ingest<A>>) 
         .and(warp::ext::get::<Peer>())
         .and(warp::query::raw().or(warp::any().map(String::new)).unify())
         .then(pixel);
+    let batch = at(base, "/batch")
+        .and(with(&ingest))
+        .and(warp::method())
+        .and(warp::header::headers_cloned())
+        .and(warp::ext::get::<Peer>())
+        .and(warp::body::stream())
+        .then(batch);
     // Each `or` clones its right side for every request, so that one is boxed: a count, not a copy.
-    log.or(pixel.boxed()).unify().recover(move |_: Rejection| not_found(Arc::clone(&ingest))).unify().boxed()
+    let rest = batch.or(pixel).unify().boxed();
+    log.or(rest).unify().recover(move |_: Rejection| not_found(Arc::clone(&ingest))).unify().boxed()
 }
 
 /// Matches one path, compared whole.
@@ -137,6 +150,23 @@ async fn log<A: Authenticator>(
     ingest.finish(outcome, &headers, begun)
 }
 
+async fn batch<A: Authenticator>(
+    ingest: Arc<Ingest<A>>,
+    method: Method,
+    headers: HeaderMap,
+    Peer(peer): Peer,
+    body: impl Stream<Item = Result<impl Buf, warp::Error>> + Send,
+) -> Response {
+    let begun = Instant::now();
+    let _in_flight = ingest.telemetry.request_begun();
+    let outcome = match method {
+        Method::POST => batch::answer(&ingest, &headers, peer, body).await,
+        Method::OPTIONS => return ingest.cors.preflight(&headers),
+        _ => Outcome::MethodNotAllowed { allow: "POST, OPTIONS" },
+    };
+    ingest.finish(outcome, &headers, begun)
+}
+
 async fn pixel<A: Authenticator>(
     ingest: Arc<Ingest<A>>,
     method: Method,
@@ -164,8 +194,8 @@ async fn not_found<A: Authenticator>(ingest: Arc<Ingest<A>>) -> Result<Response,
 
 impl<A> Ingest<A> {
     fn finish(&self, outcome: Outcome, headers: &HeaderMap, begun: Instant) -> Response {
-        match outcome {
-            Outcome::Accepted(_) => self.telemetry.accepted(1),
+        match &outcome {
+            Outcome::Accepted(accepted) => self.telemetry.accepted(accepted.activities as u64),
             _ => self.telemetry.rejected(outcome.name()),
         }
         self.telemetry.answered(begun.elapsed());

@@ -1,12 +1,13 @@
 //! Raw body to validated fields, exactly as Django REST framework would.
 //!
 //! A body is read once, as [`form`], [`json`] or [`multipart`], into
-//! [`fields::RawFields`], which borrow from it; each field then becomes a type
+//! [`fields::RawFields`], which borrow from it (a [`batch`] is cut into its items first); each field then becomes a type
 //! of `shared::event` that cannot be wrong. Everything here is a pure function
 //! of its input. The facts come from Django 5.2 and DRF 3.18 on Python 3.11;
 //! `tests/differential` compares this module with the real ones and lists
 //! the deviations, with their reasons.
 
+mod batch;
 mod content_type;
 mod date;
 mod fields;
@@ -23,9 +24,11 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use shared::event::{EventDate, EventId, PagePath, Referer};
 
-pub use content_type::BodyFormat;
+pub use batch::{Batch, BatchRejection, Item, ItemRejection, RejectedItem};
+pub use content_type::{BatchFormat, BodyFormat};
 pub use rejection::{FieldErrors, Rejection};
 
+use batch::ITEM_BYTES_MAX;
 use date::DateField;
 use fields::RawFields;
 use rejection::Messages;
@@ -92,6 +95,31 @@ impl Intake {
         let is_of_now = fields.date.is_absent_or_empty() && fields.id.is_absent_or_empty();
         let date = if is_of_now { date::in_range(now) } else { self.date.validate(&fields.date) };
         self.validate(date, fields)
+    }
+
+    /// The good and the bad items of a batch.
+    ///
+    /// # Errors
+    /// The batch as a whole is refused: it is empty, too many, or no JSON array.
+    pub fn batch<'a>(&self, format: BatchFormat, body: &'a [u8]) -> Result<Batch<'a>, BatchRejection> {
+        let mut batch = Batch::default();
+        for (index, json) in batch::split(format, body)?.into_iter().enumerate() {
+            match self.item(json) {
+                Ok(item) => batch.items.push(item),
+                Err(reason) => batch.rejected.push(RejectedItem { index, reason }),
+            }
+        }
+        Ok(batch)
+    }
+
+    fn item<'a>(&self, json: &'a [u8]) -> Result<Item<'a>, ItemRejection> {
+        if json.len() > ITEM_BYTES_MAX {
+            return Err(ItemRejection::TooLarge);
+        }
+        let mut fields = json::parse(json)?;
+        let identity = batch::identity(std::mem::take(&mut fields.identity));
+        let fields = self.validate(self.date.validate(&fields.date), fields)?;
+        Ok(Item { fields, identity })
     }
 
     fn validate(

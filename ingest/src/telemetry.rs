@@ -21,8 +21,10 @@ struct Handles {
     accepted: AtomicU64,
     accepted_total: Counter,
     rejected: Mutex<BTreeMap<&'static str, Rejected>>,
+    items_rejected: Mutex<BTreeMap<&'static str, Rejected>>,
     in_flight: AtomicUsize,
     request_seconds: Histogram,
+    batch_items: Histogram,
     frame_activities: Histogram,
     frame_bytes: Histogram,
     publish_seconds: Histogram,
@@ -53,6 +55,8 @@ pub struct IngestSnapshot {
     pub accepted: u64,
     /// Requests that were not accepted, by reason.
     pub rejected: BTreeMap<&'static str, u64>,
+    /// Items of batches that were refused, by reason; their neighbours may be accepted.
+    pub items_rejected: BTreeMap<&'static str, u64>,
 }
 
 /// Readings taken once a second.
@@ -82,8 +86,10 @@ impl IngestTelemetry {
             accepted: AtomicU64::new(0),
             accepted_total: counter!("djaffar_ingest_accepted_total"),
             rejected: Mutex::default(),
+            items_rejected: Mutex::default(),
             in_flight: AtomicUsize::new(0),
             request_seconds: histogram!("djaffar_ingest_request_seconds"),
+            batch_items: histogram!("djaffar_ingest_batch_items"),
             frame_activities: histogram!("djaffar_ingest_frame_activities"),
             frame_bytes: histogram!("djaffar_ingest_frame_bytes"),
             publish_seconds: histogram!("djaffar_ingest_publish_seconds"),
@@ -115,13 +121,18 @@ impl IngestTelemetry {
 
     /// `reason` is the outcome's name: one of few, never input.
     pub fn rejected(&self, reason: &'static str) {
-        let mut rejected = self.0.rejected.lock().unwrap_or_else(PoisonError::into_inner);
-        let entry = rejected.entry(reason).or_insert_with(|| Rejected {
-            count: 0,
-            total: counter!("djaffar_ingest_rejected_total", "reason" => reason),
-        });
-        entry.count += 1;
-        entry.total.increment(1);
+        count(&self.0.rejected, "djaffar_ingest_rejected_total", reason);
+    }
+
+    /// A batch was read.
+    #[expect(clippy::cast_precision_loss, reason = "a batch has few items")]
+    pub fn batch_read(&self, items: usize) {
+        self.0.batch_items.record(items as f64);
+    }
+
+    /// `reason` is the rejection's label: one of few, never input.
+    pub fn item_rejected(&self, reason: &'static str) {
+        count(&self.0.items_rejected, "djaffar_ingest_items_rejected_total", reason);
     }
 
     pub fn frame_published(&self, frame: &Frame, took: Duration, result: &Result<Synced, PublishError>) {
@@ -146,12 +157,26 @@ impl IngestTelemetry {
 
     #[must_use]
     pub fn snapshot(&self) -> IngestSnapshot {
-        let rejected = self.0.rejected.lock().unwrap_or_else(PoisonError::into_inner);
         IngestSnapshot {
             accepted: self.0.accepted.load(Ordering::Relaxed),
-            rejected: rejected.iter().map(|(reason, rejected)| (*reason, rejected.count)).collect(),
+            rejected: counts(&self.0.rejected),
+            items_rejected: counts(&self.0.items_rejected),
         }
     }
+}
+
+fn count(rejected: &Mutex<BTreeMap<&'static str, Rejected>>, metric: &'static str, reason: &'static str) {
+    let mut rejected = rejected.lock().unwrap_or_else(PoisonError::into_inner);
+    let entry = rejected
+        .entry(reason)
+        .or_insert_with(|| Rejected { count: 0, total: counter!(metric, "reason" => reason) });
+    entry.count += 1;
+    entry.total.increment(1);
+}
+
+fn counts(rejected: &Mutex<BTreeMap<&'static str, Rejected>>) -> BTreeMap<&'static str, u64> {
+    let rejected = rejected.lock().unwrap_or_else(PoisonError::into_inner);
+    rejected.iter().map(|(reason, rejected)| (*reason, rejected.count)).collect()
 }
 
 impl Drop for InFlight {
@@ -173,7 +198,9 @@ mod tests {
         telemetry.accepted(3);
         telemetry.rejected("invalid");
         telemetry.rejected("invalid");
+        telemetry.item_rejected("malformed");
         let rejected = BTreeMap::from([("invalid", 2)]);
-        assert_eq!(telemetry.snapshot(), IngestSnapshot { accepted: 4, rejected });
+        let items_rejected = BTreeMap::from([("malformed", 1)]);
+        assert_eq!(telemetry.snapshot(), IngestSnapshot { accepted: 4, rejected, items_rejected });
     }
 }

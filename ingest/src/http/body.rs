@@ -8,12 +8,16 @@ use std::time::Duration;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use futures_util::{Stream, StreamExt};
 use http::HeaderMap;
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
+use http::header::CONTENT_LENGTH;
 
+use super::decompress::Coding;
 use crate::budget::{Budget, Reservation};
 
 /// What a request takes besides its body: headers, task, the activity that it becomes.
 pub(super) const REQUEST_BYTES: usize = 1024;
+/// Reserved before the first byte; a larger body takes more as it comes, so that a slow client
+/// with a large promise does not lock the others out.
+const FIRST_BYTES_MAX: usize = 64 * 1024;
 
 /// A whole body and the memory that it may take.
 #[derive(Debug)]
@@ -31,6 +35,8 @@ pub(super) enum BodyError {
     /// The client broke off, or its chunks make no sense.
     Broken,
     UnsupportedEncoding,
+    /// Not what its `Content-Encoding` says, or cut.
+    Corrupt,
     /// No memory for it now.
     Overloaded,
 }
@@ -46,29 +52,30 @@ impl BodyReader {
         Self { timeout, budget }
     }
 
-    /// Reads at most `bytes_max`; refuses before it reads where the headers suffice.
+    /// Reads at most `bytes_max`, and makes no more of it when it is compressed; refuses before
+    /// it reads where the headers suffice.
     pub(super) async fn read(
         &self,
         headers: &HeaderMap,
         stream: impl Stream<Item = Result<impl Buf, warp::Error>>,
         bytes_max: usize,
     ) -> Result<Body, BodyError> {
-        if headers
-            .get_all(CONTENT_ENCODING)
-            .iter()
-            .any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
-        {
-            return Err(BodyError::UnsupportedEncoding);
-        }
+        let coding = Coding::of(headers)?;
         // A chunked body declares nothing and may become as large as any.
         let declared = declared_bytes(headers).unwrap_or(bytes_max);
         if declared > bytes_max {
             return Err(BodyError::TooLarge);
         }
-        let reservation = self.budget.reserve(declared + REQUEST_BYTES).ok_or(BodyError::Overloaded)?;
-        let bytes = tokio::time::timeout(self.timeout, collect(stream, bytes_max))
+        let first_bytes = declared.min(FIRST_BYTES_MAX);
+        let reservation = self.budget.reserve(first_bytes + REQUEST_BYTES).ok_or(BodyError::Overloaded)?;
+        let mut collected =
+            Collected { first: Bytes::new(), whole: BytesMut::new(), first_bytes, reservation };
+        tokio::time::timeout(self.timeout, collected.read(stream, bytes_max))
             .await
             .map_err(|_| BodyError::Late)??;
+        let Collected { first, whole, mut reservation, .. } = collected;
+        let coded = if whole.is_empty() { first } else { whole.freeze() };
+        let bytes = coding.decode(coded, bytes_max, &mut reservation)?;
         Ok(Body { bytes, reservation })
     }
 }
@@ -77,30 +84,50 @@ fn declared_bytes(headers: &HeaderMap) -> Option<usize> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-async fn collect(
-    stream: impl Stream<Item = Result<impl Buf, warp::Error>>,
-    bytes_max: usize,
-) -> Result<Bytes, BodyError> {
-    let mut stream = pin!(stream);
-    let mut first = Bytes::new();
-    let mut whole = BytesMut::new();
-    while let Some(chunk) = stream.next().await {
-        let mut chunk = chunk.map_err(|_| BodyError::Broken)?;
-        let length = chunk.remaining();
-        if first.len().max(whole.len()) + length > bytes_max {
+/// What has come so far.
+struct Collected {
+    /// The usual body comes in one piece and is not copied.
+    first: Bytes,
+    /// All of it, from the second piece on.
+    whole: BytesMut,
+    /// Bytes of the body that `reservation` holds already.
+    first_bytes: usize,
+    reservation: Reservation,
+}
+
+impl Collected {
+    async fn read(
+        &mut self,
+        stream: impl Stream<Item = Result<impl Buf, warp::Error>>,
+        bytes_max: usize,
+    ) -> Result<(), BodyError> {
+        let mut stream = pin!(stream);
+        while let Some(chunk) = stream.next().await {
+            self.push(chunk.map_err(|_| BodyError::Broken)?, bytes_max)?;
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, mut chunk: impl Buf, bytes_max: usize) -> Result<(), BodyError> {
+        let before = self.first.len().max(self.whole.len());
+        let after = before + chunk.remaining();
+        if after > bytes_max {
             return Err(BodyError::TooLarge);
         }
-        if first.is_empty() && whole.is_empty() {
-            // The usual body comes in one piece and is not copied.
-            first = chunk.copy_to_bytes(length);
-        } else {
-            if whole.is_empty() {
-                whole.extend_from_slice(&first);
-            }
-            whole.put(chunk);
+        let more = after.saturating_sub(before.max(self.first_bytes));
+        if more > 0 {
+            self.reservation.grow(more).ok_or(BodyError::Overloaded)?;
         }
+        if before == 0 {
+            self.first = chunk.copy_to_bytes(chunk.remaining());
+        } else {
+            if self.whole.is_empty() {
+                self.whole.extend_from_slice(&self.first);
+            }
+            self.whole.put(chunk);
+        }
+        Ok(())
     }
-    Ok(if whole.is_empty() { first } else { whole.freeze() })
 }
 
 #[cfg(test)]
@@ -160,10 +187,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn only_plain_bodies_for_now() {
-        let reader = BodyReader::new(Duration::from_secs(1), Budget::new(100_000));
-        let refused = read(&reader, &headers(&[(CONTENT_ENCODING, "gzip")]), &["x"]).await;
-        assert_eq!(refused.expect_err("a coding"), BodyError::UnsupportedEncoding);
-        assert!(read(&reader, &headers(&[(CONTENT_ENCODING, "Identity")]), &["x"]).await.is_ok());
+    async fn a_large_promise_takes_memory_as_it_is_kept() {
+        let budget = Budget::new(REQUEST_BYTES + 2 * FIRST_BYTES_MAX);
+        let reader = BodyReader::new(Duration::from_secs(1), budget.clone());
+        let large = Bytes::from(vec![b'x'; FIRST_BYTES_MAX]);
+        let parts = |count: usize| stream::iter((0..count).map(|_| Ok::<_, warp::Error>(large.clone())));
+        let body = reader.read(&HeaderMap::new(), parts(2), usize::MAX / 2).await.expect("a body");
+        assert_eq!(budget.reserved(), REQUEST_BYTES + 2 * FIRST_BYTES_MAX);
+        drop(body);
+        let refused = reader.read(&HeaderMap::new(), parts(3), usize::MAX / 2).await;
+        assert_eq!(refused.expect_err("no memory"), BodyError::Overloaded);
+        assert_eq!(budget.reserved(), 0);
     }
 }

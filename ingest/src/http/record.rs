@@ -1,26 +1,23 @@
-//! Valid fields to a synced activity: who, from where, into a frame, wait for the ack.
+//! Valid fields to synced activities: into a frame, wait for the ack.
 
 use std::net::IpAddr;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use http::HeaderMap;
-use http::header::USER_AGENT;
 use serde::Serialize;
-use shared::event::{Activity, ClientAddress, EventDate, UserAgent};
+use shared::event::{Activity, ClientAddress, EventDate};
 use shared::frame::EncodedActivity;
 
 use super::Ingest;
 use super::reply::{Accepted, Outcome, Shown};
+use super::sender::sender;
 use crate::assemble::NotSynced;
 use crate::budget::Reservation;
-use crate::identity::authenticator::PeerTrust;
-use crate::identity::{
-    Authenticator, Identity, OriginVerdict, PresentedSession, RequestCredentials, ResolvedSession,
-};
+use crate::identity::Authenticator;
 use crate::intake::LogFields;
 
 /// What an activity takes while it waits, besides its own bytes.
-const WAITING_BYTES: usize = 256;
+pub(super) const WAITING_BYTES: usize = 256;
 const DEBUG_HEADER: &str = "x-djaffar-debug";
 
 /// A request whose fields are valid.
@@ -39,60 +36,38 @@ pub(super) async fn record<A: Authenticator>(
     shown: Shown,
 ) -> Result<Accepted, Outcome> {
     let Visit { headers, peer, fields, mut reservation, now } = visit;
-    let address = ingest.addresses.resolve(peer, headers);
-    let session = session(ingest, headers, peer, now)?;
-    let user_id = match ingest.authenticator.authenticate(&credentials(ingest, headers, peer)).await? {
-        Identity::Anonymous => None,
-        Identity::User(user) => Some(user),
-    };
+    let sender = sender(ingest, headers, peer, now).await?;
+    let identity = ingest.identities.digest(&sender.session, sender.user.as_ref());
     let activity = Activity {
         id: fields.id,
         date: fields.date,
         received_at: EventDate::new(now).unwrap_or(fields.date),
-        session_id: Some(session.id),
-        user_id,
-        ip_address: Some(address),
+        session_id: Some(sender.session),
+        user_id: sender.user,
+        ip_address: Some(sender.address),
         path: fields.path,
         referer: fields.referer,
-        user_agent: headers
-            .get(USER_AGENT)
-            .map_or_else(UserAgent::default, |agent| UserAgent::from_header(agent.as_bytes())),
+        user_agent: sender.user_agent,
     };
-    let shown = if may_debug(ingest, headers, address) { Shown::Activity(debug(&activity)) } else { shown };
+    let may_debug = may_debug(ingest, headers, sender.address);
+    let shown = if may_debug { Shown::Activity(debug(&activity)) } else { shown };
     let encoded = EncodedActivity::from(activity);
     reservation.resize(encoded.len() + WAITING_BYTES);
-    let synced = ingest.assembly.commit(encoded, reservation);
-    tokio::time::timeout(ingest.request_timeout, synced)
-        .await
-        .unwrap_or(Err(NotSynced::Unknown))
-        .map_err(Outcome::NotSynced)?;
-    Ok(Accepted { set_cookie: session.set_cookie, shown })
+    ingest.synced(ingest.assembly.commit(encoded, reservation)).await?;
+    Ok(Accepted { activities: 1, identity, set_cookie: sender.set_cookie, shown })
 }
 
-/// The session, unless a page of another site sent the request with the visitor's cookie.
-fn session<A>(
-    ingest: &Ingest<A>,
-    headers: &HeaderMap,
-    peer: IpAddr,
-    now: DateTime<Utc>,
-) -> Result<ResolvedSession, Outcome> {
-    let https = ingest.addresses.https(peer, headers);
-    let mut session = ingest.sessions.resolve(headers, now, https);
-    let verdict = ingest.origins.judge(headers, ingest.addresses.forwarded_host(peer, headers));
-    if verdict == OriginVerdict::Foreign {
-        if session.presented == PresentedSession::Verified {
-            return Err(Outcome::ForeignOrigin);
-        }
-        // Browsers withhold a `Lax` cookie from a foreign page's form but would take a new one:
-        // the page could so end the visitor's session.
-        session.set_cookie = None;
+impl<A> Ingest<A> {
+    /// Waits no longer than a client should.
+    pub(super) async fn synced(
+        &self,
+        commit: impl Future<Output = Result<(), NotSynced>>,
+    ) -> Result<(), Outcome> {
+        tokio::time::timeout(self.request_timeout, commit)
+            .await
+            .unwrap_or(Err(NotSynced::Unknown))
+            .map_err(Outcome::NotSynced)
     }
-    Ok(session)
-}
-
-fn credentials<'a, A>(ingest: &Ingest<A>, headers: &'a HeaderMap, peer: IpAddr) -> RequestCredentials<'a> {
-    let peer = if ingest.addresses.is_trusted(peer) { PeerTrust::Trusted } else { PeerTrust::Untrusted };
-    RequestCredentials { headers, peer }
 }
 
 fn may_debug<A>(ingest: &Ingest<A>, headers: &HeaderMap, address: ClientAddress) -> bool {

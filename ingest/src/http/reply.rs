@@ -1,11 +1,12 @@
 //! Outcomes to answers. The only maker of status codes.
 //!
 //! Rule of safety: an answer says 2xx only for [`Outcome::Accepted`], carries
-//! no input and no internals, and sets a cookie only when something was
-//! stored. Held by `tests/bad_input.rs`.
+//! no input and no internals, and sets a cookie or tells an identity only when
+//! something was stored. Held by `tests/bad_input.rs`.
 
 use http::header::{
-    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE,
+    ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, SET_COOKIE,
+    WWW_AUTHENTICATE,
 };
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
@@ -13,10 +14,11 @@ use warp::reply::Response;
 
 use super::body::BodyError;
 use crate::assemble::NotSynced;
-use crate::identity::IdentityError;
-use crate::intake::{FieldErrors, Rejection};
+use crate::identity::{IdentityDigest, IdentityError};
+use crate::intake::{BatchRejection, FieldErrors, RejectedItem, Rejection};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const DJAFFAR_IDENTITY: HeaderName = HeaderName::from_static("djaffar-identity");
 /// A transparent pixel.
 const GIF: &[u8] =
     b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\xff\xff\xff!\xf9\x04\x01\0\0\0\0,\0\0\0\0\x01\0\x01\0\0\x02\x01D\0;";
@@ -29,21 +31,32 @@ pub(super) const TOO_MANY_CONNECTIONS: &[u8] = b"HTTP/1.1 503 Service Unavailabl
 pub(super) enum Outcome {
     Accepted(Accepted),
     Rejected(Rejection),
+    BatchRejected(BatchRejection),
+    /// No item of a batch is good.
+    ItemsRejected(BatchReport),
     UnsupportedMediaType,
     Body(BodyError),
     ForeignOrigin,
-    Unauthorized { challenge: HeaderValue, detail: &'static str },
+    Unauthorized {
+        challenge: HeaderValue,
+        detail: &'static str,
+    },
     IdentityUnreachable,
     Overloaded,
     NotSynced(NotSynced),
-    MethodNotAllowed { allow: &'static str },
+    MethodNotAllowed {
+        allow: &'static str,
+    },
     HeadersTooLarge,
     NotFound,
 }
 
-/// One activity is synced.
+/// Everything accepted is synced.
 #[derive(Debug)]
 pub(super) struct Accepted {
+    pub(super) activities: usize,
+    /// Whose activities a client queues from now on.
+    pub(super) identity: IdentityDigest,
     pub(super) set_cookie: Option<HeaderValue>,
     pub(super) shown: Shown,
 }
@@ -54,6 +67,14 @@ pub(super) enum Shown {
     Pixel,
     /// The stored activity, as JSON.
     Activity(Vec<u8>),
+    Batch(BatchReport),
+}
+
+/// What became of a batch's items.
+#[derive(Debug, Serialize)]
+pub(super) struct BatchReport {
+    pub(super) accepted: usize,
+    pub(super) rejected: Vec<RejectedItem>,
 }
 
 #[derive(Serialize)]
@@ -90,11 +111,14 @@ impl Outcome {
         match self {
             Self::Accepted(_) => "accepted",
             Self::Rejected(rejection) => rejection.label(),
+            Self::BatchRejected(rejection) => rejection.label(),
+            Self::ItemsRejected(_) => "all_items_rejected",
             Self::UnsupportedMediaType => "unsupported_media_type",
             Self::Body(BodyError::TooLarge) => "body_too_large",
             Self::Body(BodyError::Late) => "body_late",
             Self::Body(BodyError::Broken) => "body_broken",
             Self::Body(BodyError::UnsupportedEncoding) => "unsupported_encoding",
+            Self::Body(BodyError::Corrupt) => "body_corrupt",
             Self::Body(BodyError::Overloaded) | Self::Overloaded => "overloaded",
             Self::ForeignOrigin => "foreign_origin",
             Self::Unauthorized { .. } => "unauthorized",
@@ -113,7 +137,13 @@ impl Outcome {
         match self {
             Self::Accepted(accepted) => accepted.into_response(),
             Self::Rejected(Rejection::Invalid(errors)) => json(S::BAD_REQUEST, &Errors { errors: &errors }),
-            Self::Rejected(Rejection::Malformed(text)) => detail(S::BAD_REQUEST, text),
+            Self::Rejected(Rejection::Malformed(text))
+            | Self::BatchRejected(BatchRejection::Malformed(text)) => detail(S::BAD_REQUEST, text),
+            Self::BatchRejected(BatchRejection::TooManyItems) => {
+                detail(S::PAYLOAD_TOO_LARGE, "The batch has too many items.")
+            }
+            Self::ItemsRejected(report) => json(S::BAD_REQUEST, &report),
+            Self::Body(BodyError::Corrupt) => detail(S::BAD_REQUEST, "The request body does not decompress."),
             Self::Body(BodyError::Broken) => closing(detail(S::BAD_REQUEST, "The request body is broken.")),
             Self::Body(BodyError::Late) => {
                 closing(detail(S::REQUEST_TIMEOUT, "The request body did not arrive in time."))
@@ -127,9 +157,11 @@ impl Outcome {
             Self::UnsupportedMediaType => {
                 detail(S::UNSUPPORTED_MEDIA_TYPE, "Unsupported media type in request.")
             }
-            Self::Body(BodyError::UnsupportedEncoding) => {
-                detail(S::UNSUPPORTED_MEDIA_TYPE, "Unsupported content encoding in request.")
-            }
+            Self::Body(BodyError::UnsupportedEncoding) => with(
+                detail(S::UNSUPPORTED_MEDIA_TYPE, "Unsupported content encoding in request."),
+                ACCEPT_ENCODING,
+                HeaderValue::from_static("gzip, zstd"),
+            ),
             Self::Unauthorized { challenge, detail: text } => {
                 with(detail(S::UNAUTHORIZED, text), WWW_AUTHENTICATE, challenge)
             }
@@ -164,7 +196,9 @@ impl Accepted {
             Shown::Nothing => empty(),
             Shown::Pixel => pixel(),
             Shown::Activity(json) => with(Response::new(json.into()), CONTENT_TYPE, JSON),
+            Shown::Batch(report) => json(StatusCode::OK, &report),
         };
+        response.headers_mut().insert(DJAFFAR_IDENTITY, self.identity.header());
         if let Some(cookie) = self.set_cookie {
             response.headers_mut().insert(SET_COOKIE, cookie);
         }

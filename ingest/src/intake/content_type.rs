@@ -13,18 +13,23 @@ pub enum BodyFormat {
     Plain,
 }
 
+/// How the body of a batch is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BatchFormat {
+    /// One array.
+    Json,
+    /// One object a line: `application/x-ndjson`.
+    Lines,
+    /// What `sendBeacon` sends without a preflight: an array if it begins with `[`, else lines.
+    Plain,
+}
+
 impl BodyFormat {
     /// `None` is status 415: an unknown type, a charset other than UTF-8, or,
     /// as in DRF, no `Content-Type` at all.
     #[must_use]
     pub fn from_content_type(value: Option<&[u8]>) -> Option<Self> {
-        let value = std::str::from_utf8(value?).ok()?;
-        let (essence, parameters) = value.split_once(';').unwrap_or((value, ""));
-        let charset = parameter(parameters, "charset");
-        if charset.is_some_and(|charset| !is_utf8(&charset)) {
-            return None;
-        }
-        let essence = essence.trim();
+        let ContentType { essence, parameters } = ContentType::read(value)?;
         if essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
             Some(Self::Form)
         } else if essence.eq_ignore_ascii_case("application/json") {
@@ -36,6 +41,35 @@ impl BodyFormat {
         } else {
             None
         }
+    }
+}
+
+impl BatchFormat {
+    /// `None` is status 415, as for [`BodyFormat`].
+    #[must_use]
+    pub fn from_content_type(value: Option<&[u8]>) -> Option<Self> {
+        let essence = ContentType::read(value)?.essence;
+        let formats = [
+            ("application/json", Self::Json),
+            ("application/x-ndjson", Self::Lines),
+            ("text/plain", Self::Plain),
+        ];
+        formats.into_iter().find(|(name, _)| essence.eq_ignore_ascii_case(name)).map(|(_, format)| format)
+    }
+}
+
+struct ContentType<'a> {
+    essence: &'a str,
+    parameters: &'a str,
+}
+
+impl<'a> ContentType<'a> {
+    /// `None` when there is none, or for a charset other than UTF-8.
+    fn read(value: Option<&'a [u8]>) -> Option<Self> {
+        let value = std::str::from_utf8(value?).ok()?;
+        let (essence, parameters) = value.split_once(';').unwrap_or((value, ""));
+        let charset = parameter(parameters, "charset");
+        charset.is_none_or(|charset| is_utf8(&charset)).then(|| Self { essence: essence.trim(), parameters })
     }
 }
 
@@ -102,6 +136,18 @@ mod tests {
         for value in ["", "text/html", "application/jsonx", "text/plain; charset=utf-16", "*/*"] {
             assert_eq!(format(value), None, "{value}");
         }
+    }
+
+    #[test]
+    fn a_batch_has_formats_of_its_own() {
+        let format = |value: &str| BatchFormat::from_content_type(Some(value.as_bytes()));
+        assert_eq!(format("application/json; charset=utf-8"), Some(BatchFormat::Json));
+        assert_eq!(format("Application/X-NDJSON"), Some(BatchFormat::Lines));
+        assert_eq!(format("text/plain;charset=UTF-8"), Some(BatchFormat::Plain));
+        for value in ["application/x-www-form-urlencoded", "application/json; charset=latin1", ""] {
+            assert_eq!(format(value), None, "{value}");
+        }
+        assert_eq!(BatchFormat::from_content_type(None), None);
     }
 
     #[test]

@@ -9,6 +9,8 @@ pub(super) struct RawFields<'a> {
     pub(super) path: RawValue<'a>,
     pub(super) referer: RawValue<'a>,
     pub(super) id: RawValue<'a>,
+    /// Who the sender was when it happened; only an item of a batch says so.
+    pub(super) identity: RawValue<'a>,
 }
 
 /// One value, with the types that JSON and multipart can give it.
@@ -43,6 +45,11 @@ impl<'a> RawFields<'a> {
             "id" => Some(&mut self.id),
             _ => None,
         }
+    }
+
+    /// The same for an object of JSON, which may be an item of a batch.
+    pub(super) fn named_in_object(&mut self, name: &str) -> Option<&mut RawValue<'a>> {
+        if name == "identity" { Some(&mut self.identity) } else { self.named(name) }
     }
 
     /// In forms, an empty value of an optional field counts as absent, as in HTML forms for DRF.

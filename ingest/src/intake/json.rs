@@ -1,5 +1,6 @@
 //! `application/json`: one object, as Python's `json` module reads it: the last
-//! of several keys wins, and a string may hold lone surrogates.
+//! of several keys wins, and a string may hold lone surrogates. An item of a
+//! batch is such an object too.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -71,7 +72,7 @@ fn is_too_deep(json: &[u8]) -> bool {
     false
 }
 
-fn is_whitespace(byte: u8) -> bool {
+pub(super) fn is_whitespace(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
 }
 
@@ -97,7 +98,7 @@ impl<'de> Visitor<'de> for ObjectVisitor {
         // As a literal, a name is checked for control characters; as bytes it would not be.
         while let Some(name) = map.next_key::<&Literal>()? {
             let PythonString(name) = serde_json::from_str(name.get()).map_err(M::Error::custom)?;
-            match fields.named(&name.text) {
+            match fields.named_in_object(&name.text) {
                 Some(field) => *field = value(map.next_value::<&Literal>()?).map_err(M::Error::custom)?,
                 None => {
                     map.next_value::<IgnoredAny>()?;

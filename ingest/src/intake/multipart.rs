@@ -67,5 +67,6 @@ async fn read(mut multipart: Multipart<'_>) -> Result<RawFields<'static>, Reject
         path: files.path.or(texts.path),
         referer: files.referer.or(texts.referer),
         id: files.id.or(texts.id),
+        identity: RawValue::Absent,
     })
 }

@@ -9,7 +9,7 @@ pub(super) type Message = Cow<'static, str>;
 /// The messages of one field, in the order of its checks.
 pub(super) type Messages = Vec<Message>;
 
-/// Why a log request is refused: status 400.
+/// Why a log request, or an item of a batch, is refused: status 400.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Rejection {
     /// The body cannot be read; the text is the answer's `detail`.
@@ -43,6 +43,11 @@ impl FieldErrors {
     ) -> Self {
         let fields = [("date", date), ("path", path), ("referer", referer), ("id", id)];
         Self(fields.into_iter().filter_map(|(name, messages)| Some((name, messages?))).collect())
+    }
+
+    /// An error that concerns no field, under DRF's name for it.
+    pub(super) fn of_no_field(message: &'static str) -> Self {
+        Self(vec![("non_field_errors", vec![Cow::Borrowed(message)])])
     }
 
     /// Each wrong field with its messages.
