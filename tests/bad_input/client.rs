@@ -13,6 +13,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) struct Client {
     stream: TcpStream,
     unread: Vec<u8>,
+    /// Status line and headers of the last answer, as they came.
+    last_head: String,
 }
 
 #[derive(Debug)]
@@ -36,13 +38,21 @@ impl Answer {
 
 impl Client {
     pub(crate) async fn connect(address: SocketAddr) -> Self {
-        Self { stream: TcpStream::connect(address).await.expect("connect"), unread: Vec::new() }
+        Self {
+            stream: TcpStream::connect(address).await.expect("connect"),
+            unread: Vec::new(),
+            last_head: String::new(),
+        }
     }
 
     pub(crate) async fn connect_from(source: IpAddr, address: SocketAddr) -> Self {
         let socket = TcpSocket::new_v4().expect("a socket");
         socket.bind(SocketAddr::new(source, 0)).expect("a loopback address");
-        Self { stream: socket.connect(address).await.expect("connect"), unread: Vec::new() }
+        Self {
+            stream: socket.connect(address).await.expect("connect"),
+            unread: Vec::new(),
+            last_head: String::new(),
+        }
     }
 
     /// Bytes that the server does not want any more may get lost.
@@ -69,7 +79,8 @@ impl Client {
             }
             self.read_more().await?;
         };
-        let head = String::from_utf8_lossy(&self.unread[..head_end]).to_lowercase();
+        self.last_head = String::from_utf8_lossy(&self.unread[..head_end]).into_owned();
+        let head = self.last_head.to_lowercase();
         let status = head.split(' ').nth(1).expect("a status line").parse().expect("a status");
         self.unread.drain(..head_end + 4);
         let mut answer = Answer { status, head, body: String::new() };
@@ -80,6 +91,12 @@ impl Client {
         answer.body = String::from_utf8_lossy(&self.unread[..length]).into_owned();
         self.unread.drain(..length);
         Some(answer)
+    }
+
+    /// A header of the last answer, its value as it came.
+    pub(crate) fn last_header(&self, name: &str) -> Option<&str> {
+        let mut lines = self.last_head.lines().skip(1).filter_map(|line| line.split_once(": "));
+        lines.find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 
     /// Reads an answer that has headers only, whatever they say.

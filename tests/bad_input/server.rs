@@ -66,10 +66,15 @@ impl Server {
 
     /// Takes what was stored since the last call.
     pub(crate) async fn stored(&self) -> Vec<Activity> {
+        self.stored_by_frame().await.concat()
+    }
+
+    pub(crate) async fn stored_by_frame(&self) -> Vec<Vec<Activity>> {
         let frames = self.queue.backlog().await.expect("a memory queue").frames;
         let mut consumer = self.queue.consumer();
-        let mut activities = Vec::new();
+        let mut stored = Vec::new();
         for _ in 0..frames {
+            let mut activities = Vec::new();
             let delivery = consumer.next().await.expect("a frame");
             for decoded in decode(delivery.bytes).expect("a sound frame").activities {
                 match decoded.decoded {
@@ -78,8 +83,9 @@ impl Server {
                 }
             }
             delivery.settle.ack().await.expect("a memory queue");
+            stored.push(activities);
         }
-        activities
+        stored
     }
 
     /// A sound request on this connection is still answered, and stored.
