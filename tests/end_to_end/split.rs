@@ -4,6 +4,7 @@ use chrono::DateTime;
 use djaffar_tests::client::{exchange, log_request};
 use djaffar_tests::process::djaffar_prints;
 use djaffar_tests::{START_LIMIT, wait_until};
+use rustix::process::Signal;
 use uuid::Uuid;
 
 use crate::fault_rounds;
@@ -80,6 +81,35 @@ async fn killed_processes_of_each_kind_find_their_way_back() {
         pipeline.postgres.restart().await;
     }
     load.progress(100).await;
+    let journal = load.finish().await;
+    pipeline.assert_exact(&journal).await;
+    pipeline.wait_ready().await;
+}
+
+#[tokio::test]
+async fn a_frozen_writer_neither_holds_up_nor_doubles_a_row() {
+    let mut pipeline = Pipeline::running().await;
+    let load = pipeline.load(16);
+    load.progress(200).await;
+    pipeline.writers[0].signal(Signal::STOP);
+    load.progress(500).await;
+    let journal = load.finish().await;
+    // Without it: what it had pulled goes to the other writer.
+    pipeline.assert_exact(&journal).await;
+    pipeline.writers[0].signal(Signal::CONT);
+    pipeline.wait_ready().await;
+    pipeline.assert_exact(&journal).await;
+}
+
+#[tokio::test]
+async fn a_frozen_broker_answers_503_in_time_and_loses_nothing() {
+    let mut pipeline = Pipeline::running().await;
+    let load = pipeline.load(16);
+    load.progress(200).await;
+    pipeline.nats.signal(Signal::STOP);
+    wait_until("answers 503", START_LIMIT, || async { load.told_to_retry() > 20 }).await;
+    pipeline.nats.signal(Signal::CONT);
+    load.progress(200).await;
     let journal = load.finish().await;
     pipeline.assert_exact(&journal).await;
     pipeline.wait_ready().await;
