@@ -1,4 +1,5 @@
-//! Browsers under load: each posts log requests one after another and keeps a journal.
+//! Browsers under load: each posts log requests one after another and keeps a journal; some were
+//! offline for a while and send batches.
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,9 +14,12 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 
+use crate::batch::{Coding, batch_request};
 use crate::journal::{Answer, Journal, Sent};
 
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);
+/// Most activities of one batch.
+const BATCH_MAX: usize = 20;
 const RETRY_DELAY: Duration = Duration::from_millis(50);
 
 /// One HTTP/1.1 connection.
@@ -197,25 +201,45 @@ impl Browser {
         let mut count = 0_u32;
         while !self.control.finishing.load(Ordering::Relaxed) {
             count += 1;
-            let sent = self.log(count).await;
-            self.journal.sent.push(sent);
+            let sent = self.log(self.activities(count)).await;
+            self.journal.sent.extend(sent);
         }
         self.journal
     }
 
-    /// One log request with its retries: same id, same date.
-    async fn log(&mut self, count: u32) -> Sent {
-        let id = Uuid::new_v4();
-        // Over two months, so that several partitions are in play.
-        let age = TimeDelta::seconds(i64::from(rand::random_range(0..60 * 24 * 3600)));
-        let date = (shared::time::now() - age).trunc_subsecs(6);
-        let path = format!("/browser/{}/{count}", self.number);
+    fn sends_batches(&self) -> bool {
+        self.number % 4 == 3
+    }
+
+    /// What the next request logs.
+    fn activities(&self, count: u32) -> Vec<Sent> {
+        let number = if self.sends_batches() { rand::random_range(1..=BATCH_MAX) } else { 1 };
+        let activity = |place| {
+            // Over two months, so that several partitions are in play.
+            let age = TimeDelta::seconds(i64::from(rand::random_range(0..60 * 24 * 3600)));
+            Sent {
+                id: Uuid::new_v4(),
+                date: (shared::time::now() - age).trunc_subsecs(6),
+                path: format!("/browser/{}/{count}/{place}", self.number),
+                session: None,
+                answer: Answer::Unclear,
+            }
+        };
+        (0..number).map(activity).collect()
+    }
+
+    /// One request with its retries: same ids, same dates.
+    async fn log(&mut self, mut activities: Vec<Sent>) -> Vec<Sent> {
         let mut answer = Answer::Unclear;
         let mut sessions = Vec::new();
         let deadline = Instant::now() + Duration::from_secs(180);
         while answer == Answer::Unclear && Instant::now() < deadline {
-            let status = match self.attempt(id, date, &path).await {
+            let status = match self.attempt(&activities).await {
                 Ok(response) => {
+                    if response.status == 200 {
+                        let all = format!(r#"{{"accepted":{},"rejected":[]}}"#, activities.len());
+                        assert_eq!(String::from_utf8_lossy(&response.body), all);
+                    }
                     if let Some(cookie) = response.cookie() {
                         self.cookie = Some(cookie.to_owned());
                     }
@@ -248,16 +272,31 @@ impl Browser {
         // The first write wins: only one attempt, or attempts under one cookie, tell the session.
         let told = sessions.iter().all(|session| session == &sessions[0]);
         let session = if told { self.session() } else { None };
-        Sent { id, date, path, session, answer }
+        for sent in &mut activities {
+            sent.session.clone_from(&session);
+            sent.answer = answer;
+        }
+        activities
     }
 
-    async fn attempt(&mut self, id: Uuid, date: DateTime<Utc>, path: &str) -> io::Result<Response> {
+    fn request(&self, activities: &[Sent]) -> Vec<u8> {
+        let cookie = self.cookie.as_deref();
+        match activities {
+            [one] if !self.sends_batches() => log_request(one.id, one.date, &one.path, cookie),
+            many => {
+                let coding = if many.len() % 2 == 0 { Coding::Zstd } else { Coding::Identity };
+                batch_request(many, coding, cookie)
+            }
+        }
+    }
+
+    async fn attempt(&mut self, activities: &[Sent]) -> io::Result<Response> {
         let target = self.targets[self.next_target % self.targets.len()];
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
             None => Connection::open(target).await?,
         };
-        connection.send(&log_request(id, date, path, self.cookie.as_deref())).await?;
+        connection.send(&self.request(activities)).await?;
         let response = timeout(ANSWER_LIMIT, connection.receive()).await.map_err(io::Error::from)??;
         if !response.closes() {
             self.connection = Some(connection);

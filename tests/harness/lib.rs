@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
+pub mod batch;
 pub mod client;
 pub mod database;
 pub mod journal;
