@@ -33,6 +33,9 @@ pub(super) fn parse(body: &[u8]) -> Result<RawFields<'_>, Rejection> {
     if !looks_like_an_object(body) {
         return Err(not_an_object(json));
     }
+    if let Ok(PlainObject(fields)) = serde_json::from_str(json) {
+        return Ok(fields);
+    }
     let object: Object<'_> = serde_json::from_str(json).map_err(|_| MALFORMED)?;
     Ok(object.0)
 }
@@ -54,6 +57,9 @@ fn not_an_object(json: &str) -> Rejection {
 
 /// serde_json skips what it need not build without recursion, so that only this bounds the depth.
 fn is_too_deep(json: &[u8]) -> bool {
+    if memchr::memchr2_iter(b'[', b'{', json).nth(DEPTH_MAX).is_none() {
+        return false;
+    }
     let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
     for byte in json {
         match byte {
@@ -74,6 +80,39 @@ fn is_too_deep(json: &[u8]) -> bool {
 
 pub(super) fn is_whitespace(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
+}
+
+/// What nearly everybody sends, at twice the speed: names without escapes, our fields plain
+/// strings. Anything else, broken JSON too, fails here and is read as an [`Object`].
+struct PlainObject<'a>(RawFields<'a>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for PlainObject<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(PlainObjectVisitor).map(Self)
+    }
+}
+
+struct PlainObjectVisitor;
+
+impl<'de> Visitor<'de> for PlainObjectVisitor {
+    type Value = RawFields<'de>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object")
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
+        let mut fields = RawFields::default();
+        while let Some(name) = map.next_key::<&str>()? {
+            match fields.named_in_object(name) {
+                Some(field) => *field = RawValue::from(map.next_value::<&str>()?),
+                None => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        Ok(fields)
+    }
 }
 
 struct Object<'a>(RawFields<'a>);
@@ -174,6 +213,8 @@ fn replace_surrogates(bytes: &[u8]) -> Option<RawText<'static>> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn path(json: &str) -> RawText<'_> {
@@ -217,5 +258,19 @@ mod tests {
         assert!(parse(nested(DEPTH_MAX - 1).as_bytes()).is_ok());
         assert_eq!(parse(nested(DEPTH_MAX).as_bytes()).expect_err("too deep"), MALFORMED);
         assert_eq!(parse(nested(1_000_000).as_bytes()).expect_err("too deep"), MALFORMED);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        #[test]
+        fn the_fast_way_reads_what_the_slow_one_reads(
+            json in r#"[ \t]?\{("(date|path|id|identity|x|pa\\u0074h|x\\ud800|x[\t\n])" ?: ?("[a-z\\"/\u{0}\t\n\u{7f}u0d8é😀]{0,9}"|"[a-zé]{0,9}"|-?[0-9.e]{1,4}|null|true|\[\]|\{"path":1\}),?){0,4}\}? ?"#,
+        ) {
+            if let Ok(PlainObject(fast)) = serde_json::from_str(&json) {
+                let Object(slow) = serde_json::from_str(&json).expect("no less is read");
+                prop_assert_eq!(format!("{fast:?}"), format!("{slow:?}"));
+            }
+        }
     }
 }
