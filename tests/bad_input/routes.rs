@@ -97,6 +97,7 @@ async fn pixels() {
     assert_eq!(answer.status, 200);
     assert_eq!(answer.header("content-type"), Some("image/gif"));
     assert_eq!(answer.header("cache-control"), Some("no-store"));
+    assert!(answer.header("djaffar-identity").is_some());
     assert!(answer.header("set-cookie").is_some());
     assert_eq!(server.stored().await.len(), 1);
 }

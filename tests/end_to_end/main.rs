@@ -1,6 +1,7 @@
 //! Real processes from the browser's request to the row.
 
 mod back_pressure;
+mod batch;
 mod embedded;
 mod pipeline;
 mod split;
