@@ -207,6 +207,7 @@ pub(super) fn identity(value: RawValue<'_>) -> Option<Cow<'_, str>> {
 #[cfg(test)]
 mod tests {
     use chrono_tz::Tz;
+    use proptest::prelude::*;
 
     use super::*;
     use crate::intake::{Intake, IntakeConfig};
@@ -309,5 +310,42 @@ mod tests {
         let batch = batch(BatchFormat::Lines, &body).expect("a batch");
         let identities: Vec<_> = batch.items.iter().map(|item| item.identity.as_deref()).collect();
         assert_eq!(identities, [None, Some("abc"), Some(""), Some("")]);
+    }
+
+    fn any_line() -> impl Strategy<Value = (String, bool)> {
+        prop_oneof![
+            Just((GOOD.to_owned(), true)),
+            Just((format!(" {GOOD}\r"), true)),
+            "[a-z\\[{\"]{1,9}".prop_map(|line| (line, false)),
+            "\\{\"date\": \"[0-9-]{1,9}\"\\}".prop_map(|line| (line, false)),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn every_item_is_accepted_or_named(lines in proptest::collection::vec(any_line(), 1..30)) {
+            let body: Vec<_> = lines.iter().map(|(line, _)| line.as_str()).collect();
+            let body = body.join("\n\n");
+            let batch = batch(BatchFormat::Lines, &body).expect("a batch");
+            let named: Vec<_> = batch.rejected.iter().map(|item| item.index).collect();
+            let bad = lines.iter().enumerate().filter(|(_, (_, good))| !good);
+            prop_assert_eq!(named, bad.map(|(index, _)| index).collect::<Vec<_>>());
+            prop_assert_eq!(batch.items.len() + batch.rejected.len(), lines.len());
+        }
+
+        #[test]
+        fn no_body_panics(
+            body in proptest::collection::vec(any::<u8>(), 0..200),
+            text in r#"[\[{"]{0,2}([ \n,\]}\[{":]|date|path|\\u[0-9d]{4}|[0-9é]){0,40}"#,
+        ) {
+            let intake = Intake::new(IntakeConfig { time_zone: Tz::UTC, referer_characters_max: 2048 });
+            for format in [BatchFormat::Json, BatchFormat::Lines, BatchFormat::Plain] {
+                for body in [&body[..], text.as_bytes()] {
+                    if let Ok(batch) = intake.batch(format, body) {
+                        prop_assert!(batch.items.len() + batch.rejected.len() > 0);
+                    }
+                }
+            }
+        }
     }
 }
