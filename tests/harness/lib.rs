@@ -34,13 +34,15 @@ pub fn tools() -> PathBuf {
     workspace().join("target/tools")
 }
 
-/// `djaffar` (from `$DJAFFAR_BINARY`, else the debug build), or a program that `tests/setup` installs.
+/// `djaffar` (from `$BINARY_UNDER_TEST`, else the debug build), or a program that `tests/setup` installs.
+///
+/// A variable that began with `DJAFFAR_` would be refused by the binary itself.
 ///
 /// # Panics
 /// It is not there.
 #[must_use]
 pub fn binary(name: &str) -> PathBuf {
-    let path = match (name, env::var_os("DJAFFAR_BINARY")) {
+    let path = match (name, env::var_os("BINARY_UNDER_TEST")) {
         ("djaffar", Some(path)) => PathBuf::from(path),
         ("djaffar", None) => env::var_os("CARGO_TARGET_DIR")
             .map_or_else(|| workspace().join("target"), PathBuf::from)
