@@ -4,7 +4,7 @@
 //! has its whole backlog in the queue before it starts; the clock runs from the
 //! first stored batch, as a start-up is no rate.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -126,19 +126,19 @@ fn activities() -> Vec<Activity> {
     (0..ROWS).map(|number| activity(number, start)).collect()
 }
 
-/// The same batches that the writer makes of its frames.
+/// The same batches that the writer makes of its frames: each session's info comes once.
 fn batches() -> Vec<Batch> {
+    let mut known = BTreeSet::new();
     let batch = |activities: &[Activity]| {
         let mut session_infos = BTreeMap::new();
         for activity in activities {
             let Some(session_id) = activity.session_id.clone() else { continue };
+            if !known.insert(session_id.clone()) {
+                continue;
+            }
             let user_agent = activity.user_agent.clone();
             let first_seen = activity.received_at.instant();
-            session_infos.entry(session_id.clone()).or_insert(SessionInfo {
-                session_id,
-                user_agent,
-                first_seen,
-            });
+            session_infos.insert(session_id.clone(), SessionInfo { session_id, user_agent, first_seen });
         }
         let stored = |(index, activity): (usize, &Activity)| StoredActivity {
             activity: activity.clone(),
