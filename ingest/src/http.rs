@@ -143,7 +143,7 @@ async fn log<A: Authenticator>(
     let begun = Instant::now();
     let _in_flight = ingest.telemetry.request_begun();
     let outcome = match method {
-        Method::POST => log::answer(&ingest, &headers, peer, body).await,
+        Method::POST => log::answer(&ingest, &headers, peer, body).await.into(),
         Method::OPTIONS => return ingest.cors.preflight(&headers),
         _ => Outcome::MethodNotAllowed { allow: "POST, OPTIONS" },
     };
@@ -160,7 +160,7 @@ async fn batch<A: Authenticator>(
     let begun = Instant::now();
     let _in_flight = ingest.telemetry.request_begun();
     let outcome = match method {
-        Method::POST => batch::answer(&ingest, &headers, peer, body).await,
+        Method::POST => batch::answer(&ingest, &headers, peer, body).await.into(),
         Method::OPTIONS => return ingest.cors.preflight(&headers),
         _ => Outcome::MethodNotAllowed { allow: "POST, OPTIONS" },
     };
@@ -177,7 +177,7 @@ async fn pixel<A: Authenticator>(
     let begun = Instant::now();
     let _in_flight = ingest.telemetry.request_begun();
     let outcome = match method {
-        Method::GET => pixel::answer(&ingest, &headers, peer, &query).await,
+        Method::GET => pixel::answer(&ingest, &headers, peer, &query).await.into(),
         // Asking what the answer would look like is not a visit.
         Method::HEAD => return reply::pixel(),
         Method::OPTIONS => return reply::options("GET, HEAD, OPTIONS"),

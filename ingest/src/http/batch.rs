@@ -23,15 +23,6 @@ pub(super) async fn answer<A: Authenticator>(
     headers: &HeaderMap,
     peer: IpAddr,
     body: impl Stream<Item = Result<impl Buf, warp::Error>> + Send,
-) -> Outcome {
-    accept(ingest, headers, peer, body).await.map_or_else(|refused| refused, Outcome::Accepted)
-}
-
-async fn accept<A: Authenticator>(
-    ingest: &Ingest<A>,
-    headers: &HeaderMap,
-    peer: IpAddr,
-    body: impl Stream<Item = Result<impl Buf, warp::Error>> + Send,
 ) -> Result<Accepted, Outcome> {
     let content_type = headers.get(CONTENT_TYPE).map(|value| value.as_bytes());
     let format = BatchFormat::from_content_type(content_type).ok_or(Outcome::UnsupportedMediaType)?;

@@ -16,15 +16,6 @@ pub(super) async fn answer<A: Authenticator>(
     headers: &HeaderMap,
     peer: IpAddr,
     query: &str,
-) -> Outcome {
-    accept(ingest, headers, peer, query).await.map_or_else(|refused| refused, Outcome::Accepted)
-}
-
-async fn accept<A: Authenticator>(
-    ingest: &Ingest<A>,
-    headers: &HeaderMap,
-    peer: IpAddr,
-    query: &str,
 ) -> Result<Accepted, Outcome> {
     let reservation = ingest.budget.reserve(query.len() + REQUEST_BYTES).ok_or(Outcome::Overloaded)?;
     let now = shared::time::now();

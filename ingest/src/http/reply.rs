@@ -87,6 +87,12 @@ struct Errors<'a> {
     errors: &'a FieldErrors,
 }
 
+impl From<Result<Accepted, Self>> for Outcome {
+    fn from(result: Result<Accepted, Self>) -> Self {
+        result.map_or_else(|refused| refused, Self::Accepted)
+    }
+}
+
 impl From<BodyError> for Outcome {
     fn from(error: BodyError) -> Self {
         Self::Body(error)
