@@ -89,7 +89,8 @@ impl StoreReport {
     }
 }
 
-/// What to do about a failed transaction. Nothing of it was stored unless the kind is `Unknown`.
+/// What to do about a failed transaction. Nothing of it was stored, unless a
+/// `Timeout` or a lost connection hides a COMMIT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StoreErrorKind {
     /// Connection, resource, lock, or anything unlisted: retry for ever.

@@ -3,11 +3,34 @@
 use serde::Serialize;
 use shared::accounting::Accounting;
 
+/// Columns of an [`AccountingRow`], in its order.
+pub(super) const ACCOUNTING: &str =
+    "SELECT writer_id, delivered, stored, duplicate, dead, suppressed FROM accounting ORDER BY writer_id";
+
+pub(super) type AccountingRow = (String, i64, i64, i64, i64, i64);
+
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct StoreStatus {
     /// Writer id and totals, ordered by id.
     pub accounting: Vec<(String, Accounting)>,
     pub dead_letters: DeadLetterTotals,
+}
+
+impl StoreStatus {
+    /// `dead_letters` is their number and their bytes. SQL knows no unsigned numbers; none of these is negative.
+    pub(super) fn from_rows(accounting: Vec<AccountingRow>, dead_letters: (i64, i64)) -> Self {
+        let accounting = accounting.into_iter().map(|row| {
+            let (writer, delivered, stored, duplicate, dead, suppressed) = row;
+            let totals = [delivered, stored, duplicate, dead, suppressed].map(i64::cast_unsigned);
+            let [delivered, stored, duplicate, dead, suppressed] = totals;
+            (writer, Accounting { delivered, stored, duplicate, dead, suppressed })
+        });
+        let (count, bytes) = dead_letters;
+        Self {
+            accounting: accounting.collect(),
+            dead_letters: DeadLetterTotals { count: count.cast_unsigned(), bytes: bytes.cast_unsigned() },
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
