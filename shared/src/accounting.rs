@@ -1,5 +1,7 @@
 //! The exact sum of what became of every committed delivery.
 
+use std::iter::Sum;
+
 use serde::{Deserialize, Serialize};
 
 use crate::store::StoreReport;
@@ -27,5 +29,18 @@ impl Accounting {
         self.duplicate += report.duplicate;
         self.dead += report.dead;
         self.suppressed += report.suppressed;
+    }
+}
+
+impl<'a> Sum<&'a Self> for Accounting {
+    fn sum<I: Iterator<Item = &'a Self>>(accounts: I) -> Self {
+        accounts.fold(Self::default(), |mut total, writer| {
+            total.delivered += writer.delivered;
+            total.stored += writer.stored;
+            total.duplicate += writer.duplicate;
+            total.dead += writer.dead;
+            total.suppressed += writer.suppressed;
+            total
+        })
     }
 }

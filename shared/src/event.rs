@@ -2,12 +2,15 @@
 //!
 //! Every type here is checked once, where it is made; nothing later checks
 //! again. Limits count code points, as django-djaffar's columns did, except
-//! where a limit says bytes. No text holds U+0000, which Postgres refuses.
+//! where a limit says bytes. No text holds U+0000, which Postgres refuses. Texts share
+//! their bytes with what they were read from: the writer copies none before it encodes rows.
 
 use std::fmt;
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 
-use chrono::{DateTime, Datelike, SubsecRound, Utc};
+use bytestring::ByteString;
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 /// Longest path, in code points.
@@ -47,37 +50,49 @@ impl EventId {
     /// A new time-ordered id (UUIDv7), so that index inserts stay local.
     #[must_use]
     pub fn generate() -> Self {
-        Self(Uuid::now_v7())
+        Self(crate::chance::time_ordered_id())
     }
 }
 
 /// An instant from year 1 to 9999 (UTC), in whole microseconds: what every
 /// reader of the database can represent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct EventDate(DateTime<Utc>);
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EventDate {
+    /// Since 1970.
+    micros: i64,
+}
 
 impl EventDate {
+    /// 0001-01-01T00:00:00Z and 9999-12-31T23:59:59.999999Z.
+    const RANGE: RangeInclusive<i64> = -62_135_596_800_000_000..=253_402_300_799_999_999;
+
     /// Cuts to microseconds; `None` outside the years 1 to 9999.
     #[must_use]
     pub fn new(instant: DateTime<Utc>) -> Option<Self> {
-        (1..=9999).contains(&instant.year()).then(|| Self(instant.trunc_subsecs(6)))
+        Self::from_micros(instant.timestamp_micros())
     }
 
     /// From microseconds since 1970-01-01T00:00:00Z.
     #[must_use]
     pub fn from_micros(micros: i64) -> Option<Self> {
-        Self::new(DateTime::from_timestamp_micros(micros)?)
+        Self::RANGE.contains(&micros).then_some(Self { micros })
     }
 
     /// Microseconds since 1970-01-01T00:00:00Z.
     #[must_use]
     pub fn micros(self) -> i64 {
-        self.0.timestamp_micros()
+        self.micros
     }
 
     #[must_use]
     pub fn instant(self) -> DateTime<Utc> {
-        self.0
+        DateTime::from_timestamp_micros(self.micros).expect("chrono knows these years and more")
+    }
+}
+
+impl fmt::Debug for EventDate {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.instant().fmt(formatter)
     }
 }
 
@@ -105,10 +120,10 @@ fn check_text(text: &str, characters_max: usize) -> Result<(), InvalidText> {
 
 /// The page's path or URL: 1 to 1000 code points.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PagePath(String);
+pub struct PagePath(ByteString);
 
 impl PagePath {
-    pub fn new(text: impl Into<String>) -> Result<Self, InvalidText> {
+    pub fn new(text: impl Into<ByteString>) -> Result<Self, InvalidText> {
         let text = text.into();
         if text.is_empty() {
             return Err(InvalidText::Blank);
@@ -120,11 +135,11 @@ impl PagePath {
 
 /// Where the user came from; empty when unknown.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Referer(String);
+pub struct Referer(ByteString);
 
 impl Referer {
     /// `characters_max` is the configured limit (`--referer-max`).
-    pub fn new(text: impl Into<String>, characters_max: usize) -> Result<Self, InvalidText> {
+    pub fn new(text: impl Into<ByteString>, characters_max: usize) -> Result<Self, InvalidText> {
         let text = text.into();
         check_text(&text, characters_max)?;
         Ok(Self(text))
@@ -133,32 +148,33 @@ impl Referer {
 
 /// The browser's user agent, cut to 1000 code points and freed of U+0000; empty when unknown.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct UserAgent(String);
+pub struct UserAgent(ByteString);
 
 impl UserAgent {
     /// Takes any header value: invalid UTF-8 is replaced, the rest is cut.
     #[must_use]
     pub fn from_header(value: &[u8]) -> Self {
-        let text = String::from_utf8_lossy(value);
-        let mut text = text.into_owned();
-        if text.contains('\0') {
-            text.retain(|character| character != '\0');
+        Self::new(String::from_utf8_lossy(value).into_owned())
+    }
+
+    /// Cuts what is too long.
+    #[must_use]
+    pub fn new(text: impl Into<ByteString>) -> Self {
+        let text = text.into();
+        if check_text(&text, USER_AGENT_CHARACTERS_MAX).is_ok() {
+            return Self(text);
         }
-        if text.len() > USER_AGENT_CHARACTERS_MAX
-            && let Some((end, _)) = text.char_indices().nth(USER_AGENT_CHARACTERS_MAX)
-        {
-            text.truncate(end);
-        }
-        Self(text)
+        let kept = text.chars().filter(|character| *character != '\0').take(USER_AGENT_CHARACTERS_MAX);
+        Self(kept.collect::<String>().into())
     }
 }
 
 /// The browser session: ours (32 hex digits) or, in Django mode, Django's own key.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SessionId(String);
+pub struct SessionId(ByteString);
 
 impl SessionId {
-    pub fn new(text: impl Into<String>) -> Result<Self, InvalidText> {
+    pub fn new(text: impl Into<ByteString>) -> Result<Self, InvalidText> {
         let text = text.into();
         check_key(&text, SESSION_ID_BYTES_MAX)?;
         Ok(Self(text))
@@ -174,10 +190,10 @@ impl fmt::Debug for SessionId {
 
 /// The verified user's id, as text.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct UserId(String);
+pub struct UserId(ByteString);
 
 impl UserId {
-    pub fn new(text: impl Into<String>) -> Result<Self, InvalidText> {
+    pub fn new(text: impl Into<ByteString>) -> Result<Self, InvalidText> {
         let text = text.into();
         check_key(&text, USER_ID_BYTES_MAX)?;
         Ok(Self(text))
@@ -233,7 +249,7 @@ macro_rules! text_access {
 
             #[must_use]
             pub fn into_string(self) -> String {
-                self.0
+                self.0.into()
             }
         }
     )*};
@@ -276,6 +292,20 @@ mod tests {
     #[test]
     fn dates_end_where_readers_do() {
         assert!(EventDate::from_micros(i64::MAX).is_none());
+        for (inside, outside) in [
+            ("0001-01-01T00:00:00Z", "0000-12-31T23:59:59.999999Z"),
+            ("9999-12-31T23:59:59.9999999Z", "+10000-01-01T00:00:00Z"),
+        ] {
+            let instant = |text: &str| text.parse::<DateTime<Utc>>().expect("an instant");
+            assert!(EventDate::new(instant(inside)).is_some(), "{inside}");
+            assert!(EventDate::new(instant(outside)).is_none(), "{outside}");
+        }
+        let before_1970 = "1969-12-31T23:59:59.9999999Z".parse().expect("an instant");
+        let cut = EventDate::new(before_1970).expect("a date");
+        assert_eq!(
+            (cut.micros(), cut.instant().to_rfc3339()),
+            (-1, "1969-12-31T23:59:59.999999+00:00".to_owned())
+        );
         let date = EventDate::from_micros(1_482_996_922_571_123).expect("a date");
         assert_eq!(date.instant().to_rfc3339(), "2016-12-29T07:35:22.571123+00:00");
     }

@@ -19,7 +19,7 @@ mod record;
 use bytes::Bytes;
 use uuid::Uuid;
 
-pub use decode::{Decoded, DecodedActivity, DecodedFrame, FrameError, decode};
+pub use decode::{Decoded, DecodedActivity, DecodedFrame, FrameError, decode, decode_activity, read};
 pub use encode::{Compression, EncodedActivity, FrameBuilder};
 
 /// The version that this build writes, and the newest that it reads.
@@ -39,7 +39,7 @@ pub struct FrameId(pub Uuid);
 impl FrameId {
     #[must_use]
     pub fn generate() -> Self {
-        Self(Uuid::now_v7())
+        Self(crate::chance::time_ordered_id())
     }
 }
 

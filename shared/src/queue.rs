@@ -2,8 +2,9 @@
 //!
 //! Order means nothing. What was [`Synced`] comes out until it is acked;
 //! exactly-once is the store's work (its primary key). Adapters:
-//! [`embedded`] (a log on this machine's disk) and [`jetstream`] (NATS). Both,
-//! and the memory queue of the tests, pass the same suite, [`contract`].
+//! [`embedded`] (a log on this machine's disk), [`jetstream`] (NATS), and
+//! [`spool`], which puts the one before the other. All of them, and the memory
+//! queue of the tests, pass the same suite, [`contract`].
 
 use std::future::Future;
 use std::time::Duration;
@@ -20,6 +21,7 @@ pub mod embedded;
 pub mod jetstream;
 #[cfg(feature = "test-util")]
 pub mod memory;
+pub mod spool;
 mod telemetry;
 
 /// Proof that the queue has synced a frame to disk (or to a quorum of disks).

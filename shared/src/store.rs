@@ -45,12 +45,19 @@ pub struct Batch {
     pub activities: Vec<StoredActivity>,
     /// Sorted by session id, each once.
     pub session_infos: Vec<SessionInfo>,
+    /// As of this version the infos that `session_infos` leaves out are stored: a store at another one
+    /// takes those of all sessions from the activities. `None`: none is left out.
+    pub infos_known: Option<InfosVersion>,
     pub dead_letters: Vec<DeadLetter>,
     /// Activities of every delivery in this batch, doubles inside it included.
     pub delivered: u64,
     /// Holds redelivered frames: duplicates are likely, so merge straight away.
     pub redelivered: Redelivered,
 }
+
+/// Counts how often a store has removed session infos: which of them are stored is known for one version.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct InfosVersion(pub i64);
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Redelivered {
@@ -78,15 +85,8 @@ pub struct StoreReport {
     pub dead: u64,
     /// Left out because their owner was erased.
     pub suppressed: u64,
-}
-
-impl StoreReport {
-    /// What a transaction did that has put `stored` new rows of `batch` into the table.
-    #[must_use]
-    pub fn of(batch: &Batch, stored: u64) -> Self {
-        let dead = batch.dead_letters.len() as u64;
-        Self { stored, duplicate: batch.delivered.saturating_sub(stored + dead), dead, suppressed: 0 }
-    }
+    /// As the transaction has found it.
+    pub infos_version: InfosVersion,
 }
 
 /// What to do about a failed transaction. Nothing of it was stored, unless a

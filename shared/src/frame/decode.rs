@@ -3,11 +3,12 @@
 use std::net::IpAddr;
 
 use bytes::{Buf, Bytes};
+use bytestring::ByteString;
 use prost::Message;
 use uuid::Uuid;
 
 use super::record::{ActivityRecord, BodyRecord, FrameRecord};
-use super::{BODY_BYTES_MAX, FrameId, HEADER_BYTES, MAGIC, VERSION};
+use super::{BODY_BYTES_MAX, Frame, FrameId, HEADER_BYTES, MAGIC, VERSION};
 use crate::event::{
     Activity, ClientAddress, EventDate, EventId, PagePath, REFERER_CHARACTERS_MAX, Referer, SessionId,
     UserAgent, UserId,
@@ -53,8 +54,37 @@ fn corrupt(reason: impl Into<String>) -> FrameError {
 ///
 /// # Errors
 /// [`FrameError::Newer`] for a version this build does not know, [`FrameError::Corrupt`] for all else.
-pub fn decode(mut bytes: Bytes) -> Result<DecodedFrame, FrameError> {
-    if bytes.len() < HEADER_BYTES || &bytes[..3] != MAGIC {
+pub fn decode(bytes: Bytes) -> Result<DecodedFrame, FrameError> {
+    let envelope = envelope(bytes)?;
+    let body = inflate(&envelope)?;
+    let body = BodyRecord::decode(body).map_err(|error| corrupt(error.to_string()))?;
+    if body.activities.len() != envelope.count as usize {
+        return Err(corrupt(format!(
+            "it announces {} activities and holds {}",
+            envelope.count,
+            body.activities.len()
+        )));
+    }
+    let activities = body.activities.into_iter().map(decode_activity).collect();
+    Ok(DecodedFrame { id: id(&envelope), activities })
+}
+
+/// Reads a frame's envelope alone, for whoever hands it on.
+///
+/// # Errors
+/// As [`decode`], but for what only its body shows.
+pub fn read(bytes: Bytes) -> Result<Frame, FrameError> {
+    let envelope = envelope(bytes.clone())?;
+    Ok(Frame { id: id(&envelope), count: envelope.count, bytes })
+}
+
+fn id(envelope: &FrameRecord) -> FrameId {
+    FrameId(Uuid::from_u64_pair(envelope.id_high, envelope.id_low))
+}
+
+fn envelope(mut bytes: Bytes) -> Result<FrameRecord, FrameError> {
+    // The checksum of nothing is 0: a header alone must not pass for a frame without activities.
+    if bytes.len() <= HEADER_BYTES || &bytes[..3] != MAGIC {
         return Err(corrupt("it does not begin with a frame header"));
     }
     bytes.advance(3);
@@ -68,19 +98,7 @@ pub fn decode(mut bytes: Bytes) -> Result<DecodedFrame, FrameError> {
     if bytes.get_u32_le() != crc32c::crc32c(&bytes) {
         return Err(corrupt("the checksum does not match"));
     }
-    let envelope = FrameRecord::decode(bytes).map_err(|error| corrupt(error.to_string()))?;
-    let body = inflate(&envelope)?;
-    let body = BodyRecord::decode(body).map_err(|error| corrupt(error.to_string()))?;
-    if body.activities.len() != envelope.count as usize {
-        return Err(corrupt(format!(
-            "it announces {} activities and holds {}",
-            envelope.count,
-            body.activities.len()
-        )));
-    }
-    let id = FrameId(Uuid::from_u64_pair(envelope.id_high, envelope.id_low));
-    let activities = body.activities.into_iter().map(decode_activity).collect();
-    Ok(DecodedFrame { id, activities })
+    FrameRecord::decode(bytes).map_err(|error| corrupt(error.to_string()))
 }
 
 fn inflate(envelope: &FrameRecord) -> Result<Bytes, FrameError> {
@@ -99,7 +117,9 @@ fn inflate(envelope: &FrameRecord) -> Result<Bytes, FrameError> {
     }
 }
 
-fn decode_activity(raw: Bytes) -> DecodedActivity {
+/// Reads one entry, as a dead letter keeps it.
+#[must_use]
+pub fn decode_activity(raw: Bytes) -> DecodedActivity {
     let decoded = match ActivityRecord::decode(raw.clone()) {
         Ok(record) => activity(record).unwrap_or_else(Decoded::Invalid),
         Err(error) => Decoded::Invalid(error.to_string()),
@@ -121,10 +141,10 @@ fn activity(record: ActivityRecord) -> Result<Decoded, String> {
         session_id: optional(record.session_id, "session_id", SessionId::new)?,
         user_id: optional(record.user_id, "user_id", UserId::new)?,
         ip_address,
-        path: PagePath::new(record.path).map_err(|error| format!("path {error}"))?,
-        referer: Referer::new(record.referer, REFERER_CHARACTERS_MAX)
+        path: PagePath::new(text(record.path, "path")?).map_err(|error| format!("path {error}"))?,
+        referer: Referer::new(text(record.referer, "referer")?, REFERER_CHARACTERS_MAX)
             .map_err(|error| format!("referer {error}"))?,
-        user_agent: UserAgent::from_header(record.user_agent.as_bytes()),
+        user_agent: UserAgent::new(text(record.user_agent, "user_agent")?),
     }))
 }
 
@@ -141,9 +161,14 @@ fn ip_address(octets: &[u8]) -> IpAddr {
 }
 
 fn optional<T>(
-    text: Option<String>,
+    bytes: Option<Bytes>,
     field: &str,
-    parse: impl FnOnce(String) -> Result<T, crate::event::InvalidText>,
+    parse: impl FnOnce(ByteString) -> Result<T, crate::event::InvalidText>,
 ) -> Result<Option<T>, String> {
-    text.map(|text| parse(text).map_err(|error| format!("{field} {error}"))).transpose()
+    let Some(bytes) = bytes else { return Ok(None) };
+    parse(text(bytes, field)?).map(Some).map_err(|error| format!("{field} {error}"))
+}
+
+fn text(bytes: Bytes, field: &str) -> Result<ByteString, String> {
+    ByteString::try_from(bytes).map_err(|error| format!("{field} is not UTF-8: {error}"))
 }

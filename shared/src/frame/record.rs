@@ -30,8 +30,21 @@ pub(super) struct BodyRecord {
     pub(super) activities: Vec<Bytes>,
 }
 
-/// Tag of `BodyRecord::activities`: the encoder writes entries one at a time.
-pub(super) const BODY_ACTIVITY_TAG: u32 = 1;
+/// Tags for the encoder, which writes bodies in their place and entries field by field.
+pub(super) mod tag {
+    pub(in super::super) const BODY: u32 = 6;
+    pub(in super::super) const BODY_ACTIVITY: u32 = 1;
+    pub(in super::super) const ID_HIGH: u32 = 1;
+    pub(in super::super) const ID_LOW: u32 = 2;
+    pub(in super::super) const DATE: u32 = 3;
+    pub(in super::super) const RECEIVED_AFTER: u32 = 4;
+    pub(in super::super) const SESSION_ID: u32 = 5;
+    pub(in super::super) const USER_ID: u32 = 6;
+    pub(in super::super) const IP_ADDRESS: u32 = 7;
+    pub(in super::super) const PATH: u32 = 8;
+    pub(in super::super) const REFERER: u32 = 9;
+    pub(in super::super) const USER_AGENT: u32 = 10;
+}
 
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct ActivityRecord {
@@ -45,17 +58,18 @@ pub(super) struct ActivityRecord {
     /// Microseconds from `date` to `received_at`: a short number where two long ones are alike.
     #[prost(sint64, tag = "4")]
     pub(super) received_after: i64,
-    #[prost(string, optional, tag = "5")]
-    pub(super) session_id: Option<String>,
-    #[prost(string, optional, tag = "6")]
-    pub(super) user_id: Option<String>,
+    // The texts are `string`s of protocol buffers; as bytes they share the frame's memory.
+    #[prost(bytes = "bytes", optional, tag = "5")]
+    pub(super) session_id: Option<Bytes>,
+    #[prost(bytes = "bytes", optional, tag = "6")]
+    pub(super) user_id: Option<Bytes>,
     /// 4 or 16 bytes, or none.
     #[prost(bytes = "bytes", tag = "7")]
     pub(super) ip_address: Bytes,
-    #[prost(string, tag = "8")]
-    pub(super) path: String,
-    #[prost(string, tag = "9")]
-    pub(super) referer: String,
-    #[prost(string, tag = "10")]
-    pub(super) user_agent: String,
+    #[prost(bytes = "bytes", tag = "8")]
+    pub(super) path: Bytes,
+    #[prost(bytes = "bytes", tag = "9")]
+    pub(super) referer: Bytes,
+    #[prost(bytes = "bytes", tag = "10")]
+    pub(super) user_agent: Bytes,
 }

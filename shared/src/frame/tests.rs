@@ -5,6 +5,8 @@ use uuid::Uuid;
 use super::*;
 use crate::event::*;
 
+mod fuzz;
+
 fn example(path: &str) -> Activity {
     Activity {
         id: EventId(Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0001)),
@@ -22,7 +24,7 @@ fn example(path: &str) -> Activity {
 fn frame_of(activities: &[Activity], compression: Compression) -> Frame {
     let mut builder = FrameBuilder::new(FRAME_BYTES_MAX);
     for activity in activities {
-        builder.push(&EncodedActivity::from(activity.clone()));
+        builder.push(&EncodedActivity::from(activity));
     }
     builder.finish(FrameId(Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_00ff)), compression)
 }
@@ -80,6 +82,12 @@ fn every_flipped_bit_is_seen() {
 }
 
 #[test]
+fn a_header_before_nothing_is_no_frame() {
+    let cut = decode(Bytes::from_static(b"DJF\x01\0\0\0\0"));
+    assert!(matches!(cut, Err(FrameError::Corrupt { .. })), "{cut:?}");
+}
+
+#[test]
 fn every_truncation_is_seen() {
     let frame = frame_of(&[example("/a")], Compression::Zstd).bytes;
     for length in 0..frame.len() {
@@ -90,7 +98,7 @@ fn every_truncation_is_seen() {
 #[test]
 fn a_frame_never_exceeds_its_limit() {
     let mut builder = FrameBuilder::new(4096);
-    let entry = EncodedActivity::from(example("/limit"));
+    let entry = EncodedActivity::from(&example("/limit"));
     while builder.has_room_for(&entry) {
         builder.push(&entry);
     }
@@ -116,7 +124,7 @@ fn an_inflation_bomb_is_refused() {
 #[test]
 fn an_invalid_activity_leaves_its_neighbours() {
     let mut builder = FrameBuilder::new(FRAME_BYTES_MAX);
-    builder.push(&EncodedActivity::from(example("/good")));
+    builder.push(&EncodedActivity::from(&example("/good")));
     let mut bytes = builder.finish(FrameId::generate(), Compression::None).bytes.to_vec();
     let at = bytes.windows(5).position(|window| window == b"/good").expect("the path");
     bytes[at] = 0;

@@ -16,6 +16,7 @@
 //! in one run: 3000-4800 against 2000 frames/s synced one after the other,
 //! 7700-11,400 against 4200 with four waiting.
 
+mod checksums;
 mod consume;
 mod disk;
 mod index;
@@ -24,14 +25,16 @@ mod log;
 mod record;
 mod recovery;
 mod shared;
+#[cfg(feature = "test-util")]
+pub mod simulated;
 mod threads;
 
 use std::fs::File;
 use std::path::PathBuf;
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use self::disk::{Directory, Disk};
@@ -68,11 +71,13 @@ pub struct EmbeddedQueue {
 #[derive(Debug)]
 struct Inner {
     shared: Arc<Shared>,
+    bytes_max: u64,
     /// `None` only while dropping.
-    reads: Option<mpsc::Sender<threads::Read>>,
+    reads: Option<mpsc::UnboundedSender<threads::Read>>,
+    /// Empty in a simulation.
     threads: Vec<JoinHandle<()>>,
     /// Freed last.
-    _lock: File,
+    _lock: Option<File>,
 }
 
 impl EmbeddedQueue {
@@ -91,17 +96,31 @@ impl EmbeddedQueue {
     fn start<D: Disk>(disk: &Arc<D>, salt: u64, bounds: Bounds, lock: File) -> Result<Self, OpenError> {
         let (log, recovered) = SegmentLog::open(Arc::clone(disk), salt, bounds)?;
         let shared = Arc::new(Shared::new(Index::from_recovered(recovered)));
-        let (reads, receiver) = mpsc::channel();
+        let bytes_max = bounds.bytes_max();
+        let (reads, receiver) = mpsc::unbounded_channel();
         let threads = vec![
             threads::spawn_commit(Arc::clone(&shared), log)?,
             threads::spawn_read(Arc::clone(&shared), Arc::clone(disk), salt, receiver)?,
         ];
-        Ok(Self { inner: Arc::new(Inner { shared, reads: Some(reads), threads, _lock: lock }) })
+        let inner = Inner { shared, bytes_max, reads: Some(reads), threads, _lock: Some(lock) };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     #[must_use]
     pub fn consumer(&self) -> EmbeddedConsumer {
         EmbeddedConsumer::new(Arc::clone(&self.inner))
+    }
+
+    /// What waits, without waiting.
+    #[must_use]
+    pub fn backlog_now(&self) -> Backlog {
+        self.inner.shared.lock().index.backlog()
+    }
+
+    /// Bytes of frames beyond which publishes are refused, or a little earlier on a full disk.
+    #[must_use]
+    pub fn bytes_max(&self) -> u64 {
+        self.inner.bytes_max
     }
 
     /// Resolves when the disk has failed, with the sentence for the operator. The process must end.
@@ -152,7 +171,7 @@ fn bounds(config: &EmbeddedConfig, disk: &Directory) -> Result<Bounds, QueueErro
         tracing::warn!(
             bytes_max = config.bytes_max,
             room,
-            "the disk has less free than --embedded-queue-max: the queue is full when the disk nearly is"
+            "the disk has less free than the queue may hold: it is full when the disk nearly is"
         );
     }
     let segment_bytes =
@@ -204,7 +223,7 @@ impl FramePublisher for EmbeddedQueue {
 
 impl QueueBacklog for EmbeddedQueue {
     async fn backlog(&self) -> Result<Backlog, QueueError> {
-        Ok(self.inner.shared.lock().index.backlog())
+        Ok(self.backlog_now())
     }
 }
 

@@ -8,33 +8,38 @@
 //! time to time, and makes a missing stream anew, with an alarm. Held by
 //! [`super::contract`] and `tests/queue_contract.rs`.
 
+mod access;
 mod connection;
 mod consume;
 mod publish;
+mod stranded;
 mod stream;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use metrics::counter;
 use tokio::sync::{Mutex, Notify, watch};
 use tokio::time::Instant;
 
 use self::connection::{ATTEMPT_TIMEOUT, Connected, Connection};
+use super::spool::Reachability;
 use super::telemetry::{self, Adapter};
 use super::{Backlog, FramePublisher, PublishError, QueueBacklog, QueueError, Synced};
 use crate::frame::{FRAME_BYTES_MAX, Frame};
 use crate::lifecycle::{Shutdown, TaskError, TaskResult};
 use crate::readiness::Condition;
 
+pub use self::access::{Access, ClientCertificate, Login};
 pub use self::consume::{JetStreamConsumer, JetStreamSettle};
 
 /// Subject, reply subject and headers of a publish.
 const PUBLISH_OVERHEAD_BYTES: usize = 1024;
 const VERIFY_INTERVAL: Duration = Duration::from_secs(10);
+/// Between two looks that may show the same; a little less than between two verifications.
+const LOOK_INTERVAL: Duration = Duration::from_secs(8);
 const CONNECT_PAUSE: Duration = Duration::from_millis(500);
 /// The client never forgets an unanswered request; beyond so many it is replaced.
 const ABANDONED_MAX: usize = 100_000;
@@ -43,6 +48,7 @@ const ABANDONED_MAX: usize = 100_000;
 pub struct JetStreamConfig {
     /// `nats://host:4222[,nats://...]`; may hold credentials, so `Debug` leaves it out.
     pub servers: String,
+    pub access: Access,
     pub stream: String,
     pub replicas: u8,
     /// Bound of a stream that is made; lowered to what the server allows.
@@ -55,6 +61,7 @@ impl Default for JetStreamConfig {
     fn default() -> Self {
         Self {
             servers: "nats://127.0.0.1:4222".to_owned(),
+            access: Access::default(),
             stream: "DJAFFAR".to_owned(),
             replicas: 1,
             bytes_max: 1 << 30,
@@ -93,6 +100,10 @@ struct Inner {
     /// Publishes of this client that were given up unanswered.
     abandoned: AtomicUsize,
     warned_of_sync: AtomicBool,
+    /// Of the stream, when it was last seen; 0: unknown or unbounded.
+    bytes_max: AtomicU64,
+    /// This process takes frames as well.
+    consumes: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -125,8 +136,10 @@ impl JetStreamQueue {
     /// A server that is merely away is waited for by [`Self::watch`]; the condition says why.
     ///
     /// # Errors
-    /// [`QueueError::Misconfigured`]: the server answers, but with this setup frames could be lost.
+    /// [`QueueError::Misconfigured`]: a file is not what it should be, or the server answers, but refuses this process,
+    /// or with this setup frames could be lost.
     pub async fn open(config: JetStreamConfig, condition: Condition) -> Result<Self, QueueError> {
+        telemetry::stream_recreated(0);
         let reason = "not connected yet".to_owned();
         let inner = Arc::new(Inner {
             config,
@@ -136,7 +149,10 @@ impl JetStreamQueue {
             suspect: Notify::new(),
             abandoned: AtomicUsize::new(0),
             warned_of_sync: AtomicBool::new(false),
+            bytes_max: AtomicU64::new(0),
+            consumes: AtomicBool::new(false),
         });
+        inner.config.access.check(&inner.config.servers)?;
         match inner.bring_up().await {
             Err(error @ (QueueError::Misconfigured { .. } | QueueError::Failed { .. })) => Err(error),
             Ok(()) | Err(QueueError::Unavailable { .. }) => Ok(Self { inner }),
@@ -148,12 +164,18 @@ impl JetStreamQueue {
     /// # Errors
     /// [`TaskError::Misconfigured`]: the server answers now, and with this setup frames could be lost.
     pub async fn watch(self, shutdown: Shutdown) -> TaskResult {
+        let mut seen = None;
+        let mut looked = Instant::now();
         loop {
             let pause = match self.inner.bring_up().await {
                 Ok(()) => VERIFY_INTERVAL,
                 Err(QueueError::Unavailable { .. }) => CONNECT_PAUSE,
                 Err(error) => return Err(TaskError::Misconfigured(error.to_string())),
             };
+            if self.inner.consumes.load(Ordering::Relaxed) && looked.elapsed() >= LOOK_INTERVAL {
+                seen = self.inner.look_for_stranded(seen).await;
+                looked = Instant::now();
+            }
             tokio::select! {
                 () = shutdown.requested() => return Ok(()),
                 () = self.inner.disturbed() => {}
@@ -172,8 +194,15 @@ impl JetStreamQueue {
         tokio::time::timeout(ATTEMPT_TIMEOUT, client.flush()).await.ok();
     }
 
+    /// Bytes beyond which the stream refuses frames; `None` while it has not been seen.
+    #[must_use]
+    pub fn bytes_max(&self) -> Option<u64> {
+        Some(self.inner.bytes_max.load(Ordering::Relaxed)).filter(|bytes_max| *bytes_max > 0)
+    }
+
     #[must_use]
     pub fn consumer(&self) -> JetStreamConsumer {
+        self.inner.consumes.store(true, Ordering::Relaxed);
         JetStreamConsumer::new(Arc::clone(&self.inner))
     }
 }
@@ -214,7 +243,8 @@ impl Inner {
         let connection = match &state.connection {
             Some(connection) => connection.clone(),
             None => {
-                let connection = connection::connect(&self.config).await?;
+                let connection = connection::connect(&self.config).await;
+                let connection = connection.map_err(|error| self.judge_again(state, error))?;
                 self.abandoned.store(0, Ordering::Relaxed);
                 telemetry::unanswered(0);
                 state.generation += 1;
@@ -224,7 +254,7 @@ impl Inner {
         let before = *connection.connected.borrow();
         state.seen = before;
         if !before.now {
-            return Err(QueueError::Unavailable { reason: "nats-server is unreachable".to_owned() });
+            return Err(QueueError::Unavailable { reason: connection.why_down() });
         }
         let verified = connection::verify(&connection, &self.config).await;
         let info = match verified {
@@ -234,6 +264,7 @@ impl Inner {
             }
             verified => verified?,
         };
+        self.bytes_max.store(info.config.max_bytes.try_into().unwrap_or_default(), Ordering::Relaxed);
         self.note_stream(state, info.created);
         if *connection.connected.borrow() != before {
             return Err(QueueError::Unavailable { reason: "the connection was lost".to_owned() });
@@ -250,6 +281,16 @@ impl Inner {
         Ok(())
     }
 
+    /// Who has been let in once is waited for: logins and certificates are renewed while this process runs.
+    fn judge_again(&self, state: &State, error: QueueError) -> QueueError {
+        match error {
+            QueueError::Misconfigured { reason } if state.stream_created.is_some() => {
+                QueueError::Unavailable { reason }
+            }
+            error => error,
+        }
+    }
+
     fn is_broken(&self, state: &State, reason: &str) -> bool {
         state.stream_created.is_some() && reason.starts_with(stream::NOT_ENABLED)
     }
@@ -264,7 +305,7 @@ impl Inner {
         match state.stream_created.replace(created) {
             Some(before) if before != created => {
                 tracing::error!(stream = self.config.stream, %before, %created, "the stream was deleted and made anew: frames that waited in it are lost");
-                counter!("djaffar_queue_stream_recreated_total").increment(1);
+                telemetry::stream_recreated(1);
                 self.down("the stream was deleted and made anew");
             }
             _ => {}
@@ -305,7 +346,8 @@ impl FramePublisher for JetStreamQueue {
                 let payload_max = session.connection.client.max_payload();
                 payload_max.saturating_sub(PUBLISH_OVERHEAD_BYTES).min(FRAME_BYTES_MAX)
             }
-            Link::Down { .. } => FRAME_BYTES_MAX,
+            // Any server that may turn out to be there takes it.
+            Link::Down { .. } => stream::PAYLOAD_LEAST - PUBLISH_OVERHEAD_BYTES,
         }
     }
 
@@ -320,6 +362,38 @@ impl FramePublisher for JetStreamQueue {
     }
 }
 
+impl Reachability for JetStreamQueue {
+    fn is_reachable(&self) -> bool {
+        matches!(&*self.inner.link.borrow(), Link::Up(_))
+    }
+
+    async fn away(&self) {
+        let mut link = self.inner.link.subscribe();
+        // Cannot fail: the sender lives in `self`.
+        link.wait_for(|link| matches!(link, Link::Down { .. })).await.ok();
+    }
+}
+
+/// What waits in the stream, for somebody who only looks; `None`: there is no such stream yet.
+///
+/// # Errors
+/// [`QueueError::Unavailable`]: the servers cannot be asked. [`QueueError::Misconfigured`]: with this setup frames
+/// could be lost.
+pub async fn look_at(config: &JetStreamConfig) -> Result<Option<Backlog>, QueueError> {
+    let connection = connection::connect(config).await?;
+    let info = connection::find(&connection, config).await?;
+    Ok(info.map(|info| backlog_in(&info.state)))
+}
+
+fn backlog_in(state: &async_nats::jetstream::stream::State) -> Backlog {
+    Backlog {
+        frames: state.messages,
+        activities: None,
+        bytes: state.bytes,
+        oldest: (state.messages > 0).then_some(state.first_timestamp),
+    }
+}
+
 impl QueueBacklog for JetStreamQueue {
     async fn backlog(&self) -> Result<Backlog, QueueError> {
         let link = self.inner.link.borrow().clone();
@@ -329,12 +403,6 @@ impl QueueBacklog for JetStreamQueue {
         };
         let stream = session.connection.context.get_stream(&self.inner.config.stream).await;
         let stream = stream.map_err(|error| QueueError::Unavailable { reason: error.to_string() })?;
-        let state = &stream.cached_info().state;
-        Ok(Backlog {
-            frames: state.messages,
-            activities: None,
-            bytes: state.bytes,
-            oldest: (state.messages > 0).then_some(state.first_timestamp),
-        })
+        Ok(backlog_in(&stream.cached_info().state))
     }
 }

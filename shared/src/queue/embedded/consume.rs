@@ -66,6 +66,7 @@ impl FrameConsumer for EmbeddedConsumer {
                 Batch::OnDisk(taken) => self.read(taken).await?,
                 Batch::Wait(None) => arrived.await,
                 Batch::Wait(Some(due)) => tokio::select! {
+                    biased;
                     () = arrived => {}
                     () = tokio::time::sleep_until(due) => {}
                 },

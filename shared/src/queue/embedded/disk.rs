@@ -28,7 +28,7 @@ pub(super) trait Disk: Send + Sync + 'static {
     fn read(&self, segment: u64, offset: u64, length: usize) -> io::Result<Vec<u8>>;
     /// Forgets a segment and its acks.
     fn release(&self, segment: u64) -> io::Result<()>;
-    /// Not synced: a lost ack is one more delivery.
+    /// Not synced, and left out when the disk is full: a lost ack is one more delivery.
     fn append_acks(&self, segment: u64, acks: &[u8]) -> io::Result<()>;
     fn read_acks(&self, segment: u64) -> io::Result<Vec<u8>>;
     /// What a new segment can take from, in bytes.
@@ -191,8 +191,17 @@ impl Disk for Directory {
     }
 
     fn append_acks(&self, segment: u64, acks: &[u8]) -> io::Result<()> {
-        let mut file = OpenOptions::new().append(true).create(true).open(self.acks_path(segment))?;
-        file.write_all(acks)
+        let file = OpenOptions::new().append(true).create(true).open(self.acks_path(segment));
+        let mut file = match file {
+            Err(error) if error.kind() == io::ErrorKind::StorageFull => return Ok(()),
+            file => file?,
+        };
+        let before = file.metadata()?.len();
+        match file.write_all(acks) {
+            // Half an ack would shift those behind it.
+            Err(error) if error.kind() == io::ErrorKind::StorageFull => file.set_len(before),
+            written => written,
+        }
     }
 
     fn read_acks(&self, segment: u64) -> io::Result<Vec<u8>> {

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use super::disk::Disk;
 use super::record::{ACK_BYTES, HEADER_BYTES, Record, RecordHead, SegmentKey, parse_acks};
 use super::recovery::{Ending, read_segment};
+use crate::failpoint::{self, Place};
 use crate::frame::Frame;
 
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +22,13 @@ pub(super) struct Bounds {
     pub(super) segments_max: usize,
     /// Left free on the disk for everybody else.
     pub(super) reserve_bytes: u64,
+}
+
+impl Bounds {
+    /// What all segments hold, without the spare.
+    pub(super) fn bytes_max(&self) -> u64 {
+        u64::from(self.segment_bytes) * self.segments_max as u64
+    }
 }
 
 #[derive(Debug)]
@@ -106,6 +114,9 @@ impl<D: Disk> SegmentLog<D> {
                 frames = read.frames.len(),
                 "the embedded queue was not closed; bytes behind its last whole frame were never synced and are left out"
             );
+            // The seal says that everything before it is synced, so first it must be: a power loss
+            // that spared the seal alone would look like damage.
+            self.disk.sync(segment)?;
             self.disk.write(segment, end.into(), &mut [IoSlice::new(&key.seal(end))])?;
         }
         if Some(segment) == last {
@@ -177,6 +188,7 @@ impl<D: Disk> SegmentLog<D> {
             pieces.push(IoSlice::new(&frame.bytes));
         }
         self.disk.write(active.segment, active.synced_to.into(), &mut pieces)?;
+        failpoint::reach(Place::BeforeSync);
         self.disk.sync(active.segment)?;
         active.synced_to = active.end;
         group.clear();

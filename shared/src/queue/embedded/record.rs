@@ -11,6 +11,9 @@
 //! `synced_to` is the offset up to which the segment was synced when the record
 //! was written: a later valid record proves what came before it.
 
+use std::ops::Range;
+
+use super::checksums::Checksums;
 use crate::frame::FrameId;
 
 pub(super) const HEADER_BYTES: usize = 48;
@@ -64,6 +67,47 @@ pub(super) enum Record {
 pub(super) struct Parsed {
     pub(super) record: Record,
     pub(super) synced_to: u32,
+}
+
+/// What could be a record, before its CRC is looked at.
+#[derive(Clone, Debug)]
+pub(super) struct Shape<'a> {
+    header: &'a [u8],
+    payload: Range<usize>,
+    /// At most 4 GiB, as that of its payload's end.
+    offset: usize,
+    crc: u32,
+    kind: Kind,
+    synced_to: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Frame,
+    Seal,
+}
+
+impl<'a> Shape<'a> {
+    /// Of bytes that begin with their segment: up to where it was synced, if a record could say so here.
+    pub(super) fn synced_to(&self) -> u32 {
+        if self.synced_to as usize <= self.offset { self.synced_to } else { 0 }
+    }
+
+    pub(super) fn of(bytes: &'a [u8], offset: usize) -> Option<Self> {
+        let start = offset.checked_add(HEADER_BYTES)?;
+        let header = bytes.get(offset..start)?;
+        let length = number(&header[8..12]) as usize;
+        let payload = start..start.checked_add(length)?;
+        let kind = match number(&header[44..48]) {
+            KIND_FRAME => Kind::Frame,
+            KIND_SEAL => Kind::Seal,
+            _ => return None,
+        };
+        let synced_to = number(&header[12..16]);
+        let is_record =
+            header[..4] == MAGIC && payload.end <= bytes.len() && u32::try_from(payload.end).is_ok();
+        is_record.then(|| Self { header, payload, offset, crc: number(&header[4..8]), kind, synced_to })
+    }
 }
 
 impl SegmentKey {
@@ -125,31 +169,34 @@ impl SegmentKey {
 
     /// The record that starts at `offset` of the segment's `bytes`, if a whole and valid one does.
     pub(super) fn parse(self, bytes: &[u8], offset: usize) -> Option<Parsed> {
-        let header = bytes.get(offset..offset + HEADER_BYTES)?;
-        if header[..4] != MAGIC {
-            return None;
-        }
-        let length = number(&header[8..12]);
-        let start = offset + HEADER_BYTES;
-        let payload = bytes.get(start..start.checked_add(length as usize)?)?;
-        if number(&header[4..8]) != self.crc(&header[8..], payload) {
-            return None;
-        }
-        let offset = u32::try_from(offset).ok()?;
+        let shape = Shape::of(bytes, offset)?;
+        let payload = &bytes[shape.payload.clone()];
+        (shape.crc == self.crc(&shape.header[8..], payload)).then(|| self.parsed(&shape))
+    }
+
+    /// Whether the CRC of a record of this shape is right, by the checksums of its segment.
+    pub(super) fn fits(self, shape: &Shape<'_>, checksums: &Checksums<'_>) -> bool {
+        let checked = shape.offset + 8..shape.payload.end;
+        let salted = self.crc(&[], &[]);
+        shape.crc == crc32c::crc32c_combine(salted, checksums.of(checked.clone()), checked.len())
+    }
+
+    fn parsed(self, shape: &Shape<'_>) -> Parsed {
+        let header = shape.header;
         let mut published = [0; 8];
         published.copy_from_slice(&header[32..40]);
-        let record = match number(&header[44..48]) {
-            KIND_FRAME => Record::Frame(RecordHead {
+        let offset = shape.offset as u32;
+        let record = match shape.kind {
+            Kind::Seal => Record::Seal,
+            Kind::Frame => Record::Frame(RecordHead {
                 offset,
-                length,
+                length: shape.payload.len() as u32,
                 activities: number(&header[40..44]),
                 ack_check: self.ack_check(offset, &header[16..32]),
                 published_micros: i64::from_le_bytes(published),
             }),
-            KIND_SEAL => Record::Seal,
-            _ => return None,
         };
-        Some(Parsed { record, synced_to: number(&header[12..16]) })
+        Parsed { record, synced_to: shape.synced_to }
     }
 
     /// Offsets at or behind `from` where a record might start.

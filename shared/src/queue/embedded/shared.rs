@@ -22,6 +22,9 @@ pub(super) struct Shared {
     state: Mutex<State>,
     /// Wakes the thread that commits.
     work: Condvar,
+    /// Wakes the task that commits instead of it.
+    #[cfg(feature = "test-util")]
+    pub(super) work_arrived: Notify,
     /// Wakes consumers.
     pub(super) arrived: Notify,
     /// The sentence that ends the process.
@@ -86,6 +89,8 @@ impl Shared {
         Self {
             state: Mutex::new(State { index, ..State::default() }),
             work: Condvar::new(),
+            #[cfg(feature = "test-util")]
+            work_arrived: Notify::new(),
             arrived: Notify::new(),
             failure: watch::Sender::new(None),
         }
@@ -136,30 +141,27 @@ impl Shared {
             return unknown("too many publishes wait for the disk");
         }
         state.waiting.push(waiting);
-        self.work.notify_one();
+        self.wake_committer();
         Ok(())
     }
 
     pub(super) fn close(&self) {
         self.lock().closing = true;
-        self.work.notify_one();
+        self.wake_committer();
     }
 
-    /// Takes publishes again after a pretended end.
-    #[cfg(test)]
-    pub(super) fn reopen(&self) {
-        self.lock().closing = false;
+    fn wake_committer(&self) {
+        self.work.notify_one();
+        #[cfg(feature = "test-util")]
+        self.work_arrived.notify_one();
     }
 
     /// Waits until there is something to do.
     pub(super) fn next_work(&self) -> Work {
         let mut state = self.lock();
         loop {
-            if !state.waiting.is_empty() || !state.acks.is_empty() {
-                return Work::Commit(std::mem::take(&mut state.waiting));
-            }
-            if state.closing {
-                return Work::Close;
+            if let Some(work) = state.work() {
+                return work;
             }
             state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
@@ -202,7 +204,7 @@ impl Shared {
         let mut state = self.lock();
         if let Some(head) = state.index.ack(place) {
             state.acks.push((place.segment, head.ack()));
-            self.work.notify_one();
+            self.wake_committer();
         }
     }
 
@@ -226,6 +228,14 @@ pub(super) enum Batch {
 }
 
 impl State {
+    /// What there is to do now.
+    pub(super) fn work(&mut self) -> Option<Work> {
+        if !self.waiting.is_empty() || !self.acks.is_empty() {
+            return Some(Work::Commit(std::mem::take(&mut self.waiting)));
+        }
+        self.closing.then_some(Work::Close)
+    }
+
     /// A frame is synced: from now on it is delivered.
     pub(super) fn synced(&mut self, segment: u64, head: super::record::RecordHead, bytes: Bytes) {
         let place = self.index.insert(segment, head);

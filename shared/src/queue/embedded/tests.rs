@@ -1,8 +1,9 @@
-mod disk;
+mod fuzz;
 mod model;
 
 use tempfile::TempDir;
 
+use super::simulated::SimulatedDisk;
 use super::{
     Arc, EmbeddedConfig, EmbeddedConsumer, EmbeddedQueue, FramePublisher, Instant, PublishError, QueueError,
 };
@@ -102,7 +103,7 @@ async fn a_backlog_is_read_from_the_disk_and_segments_are_used_again() {
 
 #[tokio::test]
 async fn a_failing_disk_fails_every_publish_and_says_so() {
-    let disk = Arc::new(disk::FakeDisk::default());
+    let disk = Arc::new(SimulatedDisk::default());
     let lock = tempfile::tempfile().expect("a file");
     let queue = EmbeddedQueue::start(&disk, 1, model::BOUNDS, lock).expect("a queue");
     let mut consumer = queue.consumer();
@@ -122,7 +123,7 @@ async fn a_failing_disk_fails_every_publish_and_says_so() {
 
 #[tokio::test]
 async fn bytes_that_change_while_the_queue_runs_are_never_delivered() {
-    let disk = Arc::new(disk::FakeDisk::default());
+    let disk = Arc::new(SimulatedDisk::default());
     let lock = tempfile::tempfile().expect("a file");
     let queue = EmbeddedQueue::start(&disk, 1, model::BOUNDS, lock).expect("a queue");
     let mut consumer = queue.consumer();

@@ -2,12 +2,11 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Instant;
 
 use bytes::Bytes;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 use super::consume::EmbeddedSettle;
 use super::disk::Disk;
@@ -19,6 +18,7 @@ use crate::queue::telemetry;
 use crate::queue::{PublishError, Synced};
 
 /// Frames that a consumer wants read. They lie one behind the other.
+#[derive(Debug)]
 pub(super) struct Read {
     pub(super) taken: Vec<Taken>,
     /// Hands back what nobody waits for any more.
@@ -35,7 +35,7 @@ pub(super) fn spawn_commit<D: Disk>(shared: Arc<Shared>, log: SegmentLog<D>) -> 
     })
 }
 
-fn disk_failed(error: &io::Error) -> String {
+pub(super) fn disk_failed(error: &io::Error) -> String {
     format!(
         "the disk of the embedded queue has failed ({error}): mend the disk under --data-dir and start again; whatever was answered with 2xx is read back from there"
     )
@@ -107,20 +107,24 @@ pub(super) fn spawn_read<D: Disk>(
     shared: Arc<Shared>,
     disk: Arc<D>,
     salt: u64,
-    reads: mpsc::Receiver<Read>,
+    mut reads: mpsc::UnboundedReceiver<Read>,
 ) -> io::Result<JoinHandle<()>> {
     std::thread::Builder::new().name("queue-read".to_owned()).spawn(move || {
-        for Read { taken, settles, reply } in reads {
-            let heads: Vec<_> = taken.iter().map(|taken| taken.head).collect();
-            let segment = taken.first().map_or(0, |first| first.place.segment);
-            match read_frames(&*disk, salt, segment, &heads) {
-                // A consumer that has stopped waiting hands the frames back by dropping them.
-                Ok(frames) => drop(reply.send(settles.into_iter().zip(frames).collect())),
-                Err(error) => {
-                    shared.fail(disk_failed(&error));
-                    return;
-                }
+        while let Some(read) = reads.blocking_recv() {
+            if let Err(error) = read_once(&*disk, salt, read) {
+                shared.fail(disk_failed(&error));
+                return;
             }
         }
     })
+}
+
+pub(super) fn read_once<D: Disk>(disk: &D, salt: u64, read: Read) -> io::Result<()> {
+    let Read { taken, settles, reply } = read;
+    let heads: Vec<_> = taken.iter().map(|taken| taken.head).collect();
+    let segment = taken.first().map_or(0, |first| first.place.segment);
+    let frames = read_frames(disk, salt, segment, &heads)?;
+    // A consumer that has stopped waiting hands the frames back by dropping them.
+    drop(reply.send(settles.into_iter().zip(frames).collect()));
+    Ok(())
 }

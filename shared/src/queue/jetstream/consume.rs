@@ -18,7 +18,7 @@ use super::{Inner, Link, Session};
 use crate::queue::telemetry::Adapter;
 use crate::queue::{Delivery, FrameConsumer, QueueError, Settle};
 
-const CONSUMER: &str = "djaffar-writer";
+pub(super) const CONSUMER: &str = "djaffar-writer";
 const ACK_PENDING_MAX: i64 = 8192;
 /// Frames asked for ahead: at most some 64 MiB, usually one or two.
 const PULL_FRAMES: usize = 128;
@@ -119,6 +119,17 @@ impl JetStreamConsumer {
             },
         };
         Ok(self.pull.insert(pull))
+    }
+}
+
+impl Drop for JetStreamConsumer {
+    /// Hands back what was taken in and not delivered: others need not wait for `ack_wait`.
+    fn drop(&mut self) {
+        self.abandon("the consumer ends");
+        for message in self.ready.drain(..) {
+            // Waits only when the client's channel is full, and then `ack_wait` has to do.
+            drop(message.ack_with(AckKind::Nak(None)).now_or_never());
+        }
     }
 }
 

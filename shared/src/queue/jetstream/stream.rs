@@ -19,7 +19,7 @@ pub(super) const SUBJECT: &str = "djaffar.frames.0";
 /// Older ones can lose acked messages when peers change (Jepsen, NATS 2.12.1).
 const SERVER_VERSION_LEAST: (u64, u64, u64) = (2, 12, 3);
 /// A frame must carry the largest activity.
-const PAYLOAD_LEAST: usize = 128 * 1024;
+pub(super) const PAYLOAD_LEAST: usize = 128 * 1024;
 /// How the sentence about it starts.
 pub(super) const NOT_ENABLED: &str = "JetStream is not enabled on the nats-server of --queue";
 const STREAM_BYTES_LEAST: i64 = 1024 * 1024;
@@ -40,6 +40,9 @@ pub(super) fn wanted(config: &JetStreamConfig) -> Config {
         max_message_size: -1,
         max_age: Duration::ZERO,
         num_replicas: usize::from(config.replicas),
+        // A frame leaves the stream by its ack alone.
+        deny_delete: true,
+        deny_purge: true,
         ..Config::default()
     }
 }
@@ -116,13 +119,29 @@ fn parse_version(version: &str) -> Option<(u64, u64, u64)> {
 
 /// The stream as the server has it, made if it is missing.
 pub(super) async fn ensure(context: &Context, config: &JetStreamConfig) -> Result<Info, QueueError> {
-    let info = match context.get_stream(&config.stream).await {
-        Ok(stream) => stream.cached_info().clone(),
-        Err(error) if is_missing(&error) => create(context, config).await?,
-        Err(error) => return Err(classify_get(context, &error)),
+    let info = match look(context, config).await? {
+        Some(info) => info,
+        None => create(context, config).await?,
     };
     judge(&info.config).map_err(|reason| QueueError::Misconfigured { reason })?;
     Ok(info)
+}
+
+/// The stream as the server has it, if it is there.
+pub(super) async fn find(context: &Context, config: &JetStreamConfig) -> Result<Option<Info>, QueueError> {
+    let info = look(context, config).await?;
+    if let Some(info) = &info {
+        judge(&info.config).map_err(|reason| QueueError::Misconfigured { reason })?;
+    }
+    Ok(info)
+}
+
+async fn look(context: &Context, config: &JetStreamConfig) -> Result<Option<Info>, QueueError> {
+    match context.get_stream(&config.stream).await {
+        Ok(stream) => Ok(Some(stream.cached_info().clone())),
+        Err(error) if is_missing(&error) => Ok(None),
+        Err(error) => Err(classify_get(context, &error)),
+    }
 }
 
 fn is_missing(error: &GetStreamError) -> bool {
