@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use shared::failpoint::{self, Place, Sabotage};
 use shared::frame::{Compression, EncodedActivity, Frame, FrameBuilder, FrameId};
 use shared::lifecycle::Shutdown;
 use shared::queue::{FramePublisher, PublishError};
@@ -91,6 +92,10 @@ impl Assembly {
         }
     }
 
+    fn is_waited_for(&self) -> bool {
+        !self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
     fn take_into(&self, queue: &mut VecDeque<Waiting>) {
         let mut waiting = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         if queue.is_empty() {
@@ -118,6 +123,7 @@ struct Group {
 /// Whoever has gone is left out; an activity that no frame can hold is refused.
 fn next_group(queue: &mut VecDeque<Waiting>, frame_bytes_max: usize) -> Option<Group> {
     let mut builder = FrameBuilder::new(frame_bytes_max);
+    builder.reserve(queue.iter().map(Waiting::bytes).sum());
     let mut seats = Vec::with_capacity(queue.len());
     while let Some(next) = queue.pop_front() {
         let Boarded { seat, left } = next.board(&mut builder);
@@ -156,6 +162,10 @@ impl<P: FramePublisher> Assembler<P> {
         let mut in_flight = FuturesUnordered::new();
         loop {
             while in_flight.len() < self.frames_in_flight.get() {
+                if self.assembly.is_waited_for() {
+                    // Requests that have arrived meanwhile are read first: fewer, larger frames.
+                    tokio::task::yield_now().await;
+                }
                 self.assembly.take_into(&mut queue);
                 match next_group(&mut queue, self.publisher.frame_bytes_max()) {
                     Some(group) => in_flight.push(self.publish(group)),
@@ -167,6 +177,7 @@ impl<P: FramePublisher> Assembler<P> {
                 return;
             }
             tokio::select! {
+                biased;
                 Some(()) = in_flight.next() => {}
                 () = self.assembly.0.arrived.notified(), if in_flight.len() < self.frames_in_flight.get() => {}
                 () = stop.requested(), if !stopped => {}
@@ -175,11 +186,22 @@ impl<P: FramePublisher> Assembler<P> {
     }
 
     async fn publish(&self, group: Group) {
+        failpoint::reach(Place::BeforePublish);
+        if failpoint::is_armed(Sabotage::DropFrame) {
+            return group.settle(Ok(()));
+        }
         let begun = Instant::now();
+        if failpoint::is_armed(Sabotage::DoubleFrame) {
+            let again = Frame { id: FrameId::generate(), ..group.frame.clone() };
+            self.publisher.publish(&again, begun + self.publish_timeout).await.ok();
+        }
         let result = self.publisher.publish(&group.frame, begun + self.publish_timeout).await;
         self.telemetry.frame_published(&group.frame, begun.elapsed(), &result);
         let fate = match result {
-            Ok(_) => Ok(()),
+            Ok(_) => {
+                failpoint::reach(Place::BeforeAnswer);
+                Ok(())
+            }
             Err(PublishError::Full { reason }) => {
                 tracing::debug!(frame = %group.frame.id, reason, "the queue is full");
                 Err(NotSynced::Full)

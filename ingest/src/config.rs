@@ -10,8 +10,10 @@ use shared::event::REFERER_CHARACTERS_MAX;
 
 use crate::http::client_address::{ForwardedHeader, TrustedProxies};
 use crate::http::serve::ConnectionLimits;
-use crate::identity::{AllowedOrigins, SameSite, SessionConfig, Sessions};
+use crate::identity::{AllowedOrigins, Chain, IdentityConfig, OriginRule, SameSite, SessionConfig, Sessions};
 use crate::intake::IntakeConfig;
+use crate::privacy::PrivacyConfig;
+use crate::rate_limit::RateLimit;
 
 /// Largest body of one log request, in bytes.
 pub const LOG_BYTES_MAX: usize = 64 * 1024;
@@ -30,8 +32,13 @@ pub struct IngestConfig {
     pub trusted_proxies: TrustedProxies,
     pub forwarded_header: ForwardedHeader,
     pub allowed_origins: AllowedOrigins,
+    /// Who says which user sends a log request.
+    pub identity: IdentityConfig,
     /// Who may use the debug header.
     pub debug_from: DebugFrom,
+    pub privacy: PrivacyConfig,
+    /// What `GET /` shows, with the base path as `{base}`; nothing where other pages are the site's.
+    pub welcome: Option<&'static str>,
     /// Longest wait for the queue; also the longest life of a frame.
     pub request_timeout: Duration,
     /// Longest stop of the process; requests in flight get most of it.
@@ -45,6 +52,16 @@ pub struct IngestConfig {
     /// From one address (one /64 of IPv6); trusted proxies are exempt.
     pub connections_per_peer_max: usize,
     pub connection_limits: ConnectionLimits,
+    pub rate_limits: RateLimits,
+}
+
+/// How many activities one sender may send; `None` for any number.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RateLimits {
+    /// One address, one /64 of IPv6, as trusted proxies name it.
+    pub per_ip: Option<RateLimit>,
+    /// One session that is verified.
+    pub per_session: Option<RateLimit>,
 }
 
 /// A setting that cannot work: one sentence with the setting's name and the remedy.
@@ -63,7 +80,10 @@ impl IngestConfig {
             trusted_proxies: TrustedProxies::default(),
             forwarded_header: ForwardedHeader::default(),
             allowed_origins: AllowedOrigins::default(),
+            identity: IdentityConfig::default(),
             debug_from: DebugFrom::default(),
+            privacy: PrivacyConfig::default(),
+            welcome: None,
             request_timeout: Duration::from_secs(5),
             stop_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(10),
@@ -72,6 +92,7 @@ impl IngestConfig {
             connections_max: 10_000,
             connections_per_peer_max: 1_000,
             connection_limits: ConnectionLimits::default(),
+            rate_limits: RateLimits::default(),
         }
     }
 
@@ -81,7 +102,14 @@ impl IngestConfig {
         self.check_times()?;
         self.check_sizes()?;
         Sessions::new(&self.sessions).map_err(|error| InvalidConfig(error.to_string()))?;
-        Ok(())
+        let identity = self.identity.check(&self.sessions, &self.trusted_proxies);
+        identity.map_err(|error| InvalidConfig(error.to_string()))
+    }
+
+    /// The authenticators; within a runtime.
+    #[must_use]
+    pub fn users(&self) -> Chain {
+        Chain::new(&self.identity, &OriginRule::new(self.allowed_origins.clone()), &self.sessions)
     }
 
     fn check_times(&self) -> Result<(), InvalidConfig> {
@@ -98,7 +126,8 @@ impl IngestConfig {
             ));
         }
         let limits = &self.connection_limits;
-        if self.body_timeout.is_zero() || limits.header_timeout.is_zero() || limits.idle_timeout.is_zero() {
+        let timeouts = [self.body_timeout, limits.header_timeout, limits.idle_timeout, limits.write_timeout];
+        if timeouts.iter().any(Duration::is_zero) {
             return refuse("no connection timeout may be zero: every connection would be closed at once");
         }
         Ok(())
@@ -132,6 +161,14 @@ impl IngestConfig {
             warnings.push(
                 "--allowed-origins is set, but --session-cookie-samesite is not `none`: pages of another site \
                  will log without a session; pages of the same site (another host of one domain) are fine"
+                    .to_owned(),
+            );
+        }
+        warnings.extend(self.identity.warnings());
+        if self.rate_limits.per_ip.is_some() && self.trusted_proxies.is_empty() {
+            warnings.push(
+                "--rate-limit-per-ip is set, but --trusted-proxies is not: behind a proxy, all visitors are one \
+                 address and share one limit"
                     .to_owned(),
             );
         }
@@ -260,6 +297,15 @@ mod tests {
         config.allowed_origins = "https://shop.example.com".parse().expect("an origin");
         assert_eq!(config.warnings().len(), 1);
         config.sessions.same_site = SameSite::None;
+        assert!(config.warnings().is_empty());
+    }
+
+    #[test]
+    fn a_limit_that_all_share_behind_a_proxy_is_worth_a_warning() {
+        let mut config = config();
+        config.rate_limits.per_ip = Some("600/min".parse().expect("a rate"));
+        assert_eq!(config.warnings().len(), 1);
+        config.trusted_proxies = "127.0.0.1".parse().expect("an address");
         assert!(config.warnings().is_empty());
     }
 

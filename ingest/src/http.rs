@@ -6,26 +6,30 @@
 mod batch;
 mod body;
 pub mod client_address;
+mod client_script;
 mod connection;
 mod connections;
 mod cors;
 mod decompress;
+mod failures;
+mod limits;
 mod log;
 mod pixel;
 mod record;
 mod reply;
 mod sender;
 pub mod serve;
+mod welcome;
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Buf;
-use futures_util::Stream;
+use futures_util::{FutureExt, Stream};
 use http::{HeaderMap, Method};
 use shared::lifecycle::TaskError;
-use warp::filters::BoxedFilter;
 use warp::reply::Response;
 use warp::{Filter, Rejection};
 
@@ -34,13 +38,18 @@ use crate::budget::Budget;
 use crate::config::{BasePath, DebugFrom, IngestConfig};
 use crate::identity::{Authenticator, IdentityDigests, OriginRule, Sessions};
 use crate::intake::Intake;
+use crate::privacy::PrivacyConfig;
 use crate::telemetry::IngestTelemetry;
 
 use body::BodyReader;
 use client_address::ClientAddresses;
+use client_script::ClientScript;
 use cors::Cors;
+use failures::{Failures, request_id};
+use limits::Limits;
 use reply::Outcome;
-use serve::Peer;
+use serve::{Head, Routes};
+use welcome::Welcome;
 
 /// Everything that answers log requests, shared by all of them.
 pub(crate) struct Ingest<A> {
@@ -48,6 +57,7 @@ pub(crate) struct Ingest<A> {
     budget: Budget,
     intake: Intake,
     addresses: ClientAddresses,
+    limits: Limits,
     origins: OriginRule,
     cors: Cors,
     sessions: Sessions,
@@ -56,7 +66,10 @@ pub(crate) struct Ingest<A> {
     assembly: Assembly,
     request_timeout: Duration,
     debug_from: DebugFrom,
+    privacy: PrivacyConfig,
+    welcome: Option<Welcome>,
     telemetry: IngestTelemetry,
+    failures: Failures,
 }
 
 impl<A: Authenticator> Ingest<A> {
@@ -73,6 +86,7 @@ impl<A: Authenticator> Ingest<A> {
             budget,
             intake: Intake::new(config.intake.clone()),
             addresses: ClientAddresses::new(config.trusted_proxies.clone(), config.forwarded_header),
+            limits: Limits::new(config.rate_limits),
             origins: OriginRule::new(config.allowed_origins.clone()),
             cors: Cors::new(config.allowed_origins.clone()),
             identities: IdentityDigests::new(&config.sessions),
@@ -81,37 +95,46 @@ impl<A: Authenticator> Ingest<A> {
             assembly,
             request_timeout: config.request_timeout,
             debug_from: config.debug_from.clone(),
+            privacy: config.privacy.clone(),
+            welcome: config.welcome.map(|template| Welcome::new(template, &config.base_path)),
             telemetry,
+            failures: Failures::new(),
         })
     }
 }
 
 /// The public routes. Paths match with and without a last slash.
-pub(crate) fn routes<A: Authenticator>(base: &BasePath, ingest: Arc<Ingest<A>>) -> BoxedFilter<(Response,)> {
+pub(crate) fn routes<A: Authenticator>(base: &BasePath, ingest: Arc<Ingest<A>>) -> Routes {
+    // Boxed, so that the filters around it pass a pointer on.
     let log = at(base, "/log")
         .and(with(&ingest))
         .and(warp::method())
-        .and(warp::header::headers_cloned())
-        .and(warp::ext::get::<Peer>())
+        .and(warp::ext::get::<Head>())
         .and(warp::body::stream())
-        .then(log);
+        .then(|ingest, method, head, body| log(ingest, method, head, body).boxed());
     let pixel = at(base, "/pixel.gif")
         .and(with(&ingest))
         .and(warp::method())
-        .and(warp::header::headers_cloned())
-        .and(warp::ext::get::<Peer>())
+        .and(warp::ext::get::<Head>())
         .and(warp::query::raw().or(warp::any().map(String::new)).unify())
         .then(pixel);
     let batch = at(base, "/batch")
         .and(with(&ingest))
         .and(warp::method())
-        .and(warp::header::headers_cloned())
-        .and(warp::ext::get::<Peer>())
+        .and(warp::ext::get::<Head>())
         .and(warp::body::stream())
         .then(batch);
+    let script = at(base, "/djaffar.js")
+        .and(with(&Arc::new(ClientScript::new())))
+        .and(warp::method())
+        .and(warp::ext::get::<Head>())
+        .and(warp::query::raw().or(warp::any().map(String::new)).unify())
+        .map(script);
+    let welcome = warp::path::end().and(with(&ingest)).and(warp::method()).and_then(welcome);
     // Each `or` clones its right side for every request, so that one is boxed: a count, not a copy.
-    let rest = batch.or(pixel).unify().boxed();
-    log.or(rest).unify().recover(move |_: Rejection| not_found(Arc::clone(&ingest))).unify().boxed()
+    let rest = batch.or(pixel).unify().or(script).unify().or(welcome).unify().boxed();
+    let all = log.or(rest).unify().recover(move |_: Rejection| not_found(Arc::clone(&ingest))).unify();
+    Routes::with_head(all.boxed())
 }
 
 /// Matches one path, compared whole.
@@ -136,8 +159,7 @@ fn with<T: Send + Sync>(
 async fn log<A: Authenticator>(
     ingest: Arc<Ingest<A>>,
     method: Method,
-    headers: HeaderMap,
-    Peer(peer): Peer,
+    Head { peer, headers }: Head,
     body: impl Stream<Item = Result<impl Buf, warp::Error>> + Send,
 ) -> Response {
     let begun = Instant::now();
@@ -147,14 +169,13 @@ async fn log<A: Authenticator>(
         Method::OPTIONS => return ingest.cors.preflight(&headers),
         _ => Outcome::MethodNotAllowed { allow: "POST, OPTIONS" },
     };
-    ingest.finish(outcome, &headers, begun)
+    ingest.finish(outcome, peer, &headers, begun)
 }
 
 async fn batch<A: Authenticator>(
     ingest: Arc<Ingest<A>>,
     method: Method,
-    headers: HeaderMap,
-    Peer(peer): Peer,
+    Head { peer, headers }: Head,
     body: impl Stream<Item = Result<impl Buf, warp::Error>> + Send,
 ) -> Response {
     let begun = Instant::now();
@@ -164,14 +185,13 @@ async fn batch<A: Authenticator>(
         Method::OPTIONS => return ingest.cors.preflight(&headers),
         _ => Outcome::MethodNotAllowed { allow: "POST, OPTIONS" },
     };
-    ingest.finish(outcome, &headers, begun)
+    ingest.finish(outcome, peer, &headers, begun)
 }
 
 async fn pixel<A: Authenticator>(
     ingest: Arc<Ingest<A>>,
     method: Method,
-    headers: HeaderMap,
-    Peer(peer): Peer,
+    Head { peer, headers }: Head,
     query: String,
 ) -> Response {
     let begun = Instant::now();
@@ -183,7 +203,22 @@ async fn pixel<A: Authenticator>(
         Method::OPTIONS => return reply::options("GET, HEAD, OPTIONS"),
         _ => Outcome::MethodNotAllowed { allow: "GET, HEAD, OPTIONS" },
     };
-    ingest.finish(outcome, &headers, begun)
+    ingest.finish(outcome, peer, &headers, begun)
+}
+
+/// Hidden from the telemetry of log requests: it stores nothing.
+fn script(script: Arc<ClientScript>, method: Method, Head { headers, .. }: Head, query: String) -> Response {
+    match method {
+        // The server sends no body to HEAD.
+        Method::GET | Method::HEAD => script.answer(&headers, &query),
+        Method::OPTIONS => reply::options("GET, HEAD, OPTIONS"),
+        _ => Outcome::MethodNotAllowed { allow: "GET, HEAD, OPTIONS" }.into_response(),
+    }
+}
+
+async fn welcome<A: Authenticator>(ingest: Arc<Ingest<A>>, method: Method) -> Result<Response, Rejection> {
+    let page = ingest.welcome.as_ref().ok_or_else(warp::reject::not_found)?;
+    Ok(page.answer(&method))
 }
 
 async fn not_found<A: Authenticator>(ingest: Arc<Ingest<A>>) -> Result<Response, Infallible> {
@@ -193,13 +228,17 @@ async fn not_found<A: Authenticator>(ingest: Arc<Ingest<A>>) -> Result<Response,
 }
 
 impl<A> Ingest<A> {
-    fn finish(&self, outcome: Outcome, headers: &HeaderMap, begun: Instant) -> Response {
+    fn finish(&self, outcome: Outcome, peer: IpAddr, headers: &HeaderMap, begun: Instant) -> Response {
+        let reason = outcome.name();
         match &outcome {
             Outcome::Accepted(accepted) => self.telemetry.accepted(accepted.activities as u64),
-            _ => self.telemetry.rejected(outcome.name()),
+            _ => self.telemetry.rejected(reason),
         }
         self.telemetry.answered(begun.elapsed());
         let mut response = outcome.into_response();
+        if response.status().is_server_error() {
+            self.failures.tell(reason, request_id(&self.addresses, peer, headers), &mut response);
+        }
         self.cors.allow(headers, &mut response);
         response
     }

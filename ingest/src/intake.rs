@@ -12,6 +12,7 @@ mod content_type;
 mod date;
 mod fields;
 mod form;
+mod form_body;
 mod id;
 mod json;
 mod multipart;
@@ -26,6 +27,7 @@ use shared::event::{EventDate, EventId, PagePath, Referer};
 
 pub use batch::{Batch, BatchRejection, Item, ItemRejection, RejectedItem};
 pub use content_type::{BatchFormat, BodyFormat};
+pub use form_body::FormBody;
 pub use rejection::{FieldErrors, Rejection};
 
 use batch::ITEM_BYTES_MAX;
@@ -139,6 +141,12 @@ impl Intake {
             }
         }
     }
+}
+
+/// A date as the endpoint reads it, `time_zone` being that of texts without an offset.
+#[must_use]
+pub fn date_of_text(text: &str, time_zone: Tz) -> Option<EventDate> {
+    date::of_text(text, time_zone)
 }
 
 #[cfg(test)]

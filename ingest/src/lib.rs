@@ -3,7 +3,7 @@
 //! The request's life in file names: [`http`] accepts it, [`intake`] turns its
 //! body into validated fields, [`identity`] says who sent it, [`assemble`]
 //! commits it to the queue together with its neighbours. [`budget`] bounds
-//! what all of them hold, [`telemetry`] tells what became of them.
+//! what all of them hold, [`rate_limit`] what one of them may send, [`privacy`] what is stored of whom, [`telemetry`] tells what became of them.
 
 pub mod assemble;
 pub mod budget;
@@ -11,6 +11,8 @@ pub mod config;
 pub mod http;
 pub mod identity;
 pub mod intake;
+pub mod privacy;
+pub mod rate_limit;
 pub mod telemetry;
 
 use std::pin::pin;

@@ -71,6 +71,14 @@ impl Waiting {
         Some(Self::Many { activities: activities.into_iter(), party })
     }
 
+    /// What its activities take in a frame.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::One { activity, .. } => activity.len(),
+            Self::Many { activities, .. } => activities.as_slice().iter().map(EncodedActivity::len).sum(),
+        }
+    }
+
     /// Puts what fits into the frame, unless its client has gone.
     pub(super) fn board(self, frame: &mut FrameBuilder) -> Boarded {
         match self {

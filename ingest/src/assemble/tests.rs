@@ -28,7 +28,7 @@ fn activity(number: u64, path_characters: usize) -> Activity {
 }
 
 fn encoded(number: u64, path_characters: usize) -> EncodedActivity {
-    EncodedActivity::from(activity(number, path_characters))
+    EncodedActivity::from(&activity(number, path_characters))
 }
 
 fn passenger() -> (Passenger, Fate) {

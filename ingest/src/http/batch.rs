@@ -5,15 +5,15 @@ use std::net::IpAddr;
 use bytes::Buf;
 use chrono::{DateTime, Utc};
 use futures_util::Stream;
-use http::HeaderMap;
 use http::header::CONTENT_TYPE;
+use http::{HeaderMap, Method};
 use shared::event::{Activity, EventDate};
 use shared::frame::EncodedActivity;
 
 use super::Ingest;
 use super::record::WAITING_BYTES;
 use super::reply::{Accepted, BatchReport, Outcome, Shown};
-use super::sender::{Sender, sender};
+use super::sender::{Sender, Sent, sender};
 use crate::config::BATCH_BYTES_MAX;
 use crate::identity::{Authenticator, IdentityDigest};
 use crate::intake::{Batch, BatchFormat, Item};
@@ -24,11 +24,19 @@ pub(super) async fn answer<A: Authenticator>(
     peer: IpAddr,
     body: impl Stream<Item = Result<impl Buf, warp::Error>> + Send,
 ) -> Result<Accepted, Outcome> {
+    // It pays when it is known for how many.
+    ingest.limits.check_address(&ingest.addresses, peer, headers)?;
     let content_type = headers.get(CONTENT_TYPE).map(|value| value.as_bytes());
     let format = BatchFormat::from_content_type(content_type).ok_or(Outcome::UnsupportedMediaType)?;
-    let body = ingest.bodies.read(headers, body, BATCH_BYTES_MAX).await?;
+    let charge = |activities| ingest.limits.charge_address(&ingest.addresses, peer, headers, activities);
+    let body = match ingest.bodies.read(headers, body, BATCH_BYTES_MAX).await {
+        Ok(body) => body,
+        Err(error) => return Err(charge(1).err().unwrap_or(error.into())),
+    };
     let mut reservation = body.reservation;
-    let batch = ingest.intake.batch(format, &body.bytes).map_err(Outcome::BatchRejected)?;
+    let batch = ingest.intake.batch(format, &body.bytes).map_err(Outcome::BatchRejected);
+    charge(batch.as_ref().map_or(1, |batch| batch.items.len() + batch.rejected.len()))?;
+    let batch = batch?;
     count(ingest, &batch);
     let Batch { items, rejected } = batch;
     let accepted = items.len();
@@ -36,17 +44,19 @@ pub(super) async fn answer<A: Authenticator>(
         return Err(Outcome::ItemsRejected(BatchReport { accepted, rejected }));
     }
     let now = shared::time::now();
-    let sender = sender(ingest, headers, peer, now).await?;
+    let sent =
+        Sent { method: &Method::POST, headers, peer, form: None, activities: accepted + rejected.len(), now };
+    let sender = sender(ingest, sent).await?;
     // Every item carries the sender's user agent, and so may take more than the body did.
     let item_bytes = WAITING_BYTES + sender.user_agent.as_str().len();
     reservation.grow(item_bytes * (accepted + rejected.len())).ok_or(Outcome::Overloaded)?;
-    let identities = ingest.identities.all(&sender.session, sender.user.as_ref());
+    let identities = ingest.identities.all(sender.session.as_ref(), sender.user.as_ref());
     let encoded: Vec<_> = items.into_iter().map(|item| encode(item, &sender, &identities, now)).collect();
     reservation.resize(encoded.iter().map(|activity| activity.len() + WAITING_BYTES).sum());
     ingest.synced(ingest.assembly.commit_all(encoded, reservation)).await?;
     Ok(Accepted {
         activities: accepted,
-        identity: ingest.identities.digest(&sender.session, sender.user.as_ref()),
+        identity: ingest.identities.digest(sender.session.as_ref(), sender.user.as_ref()),
         set_cookie: sender.set_cookie,
         shown: Shown::Batch(BatchReport { accepted, rejected }),
     })
@@ -68,13 +78,13 @@ fn encode(
     let Item { fields, identity } = item;
     // Queued by whoever used this browser before: the sender must not be taken for them.
     let is_senders = identity.is_none_or(|claimed| identities.iter().any(|digest| digest.is(&claimed)));
-    EncodedActivity::from(Activity {
+    EncodedActivity::from(&Activity {
         id: fields.id,
         date: fields.date,
         received_at: EventDate::new(now).unwrap_or(fields.date),
-        session_id: is_senders.then(|| sender.session.clone()),
+        session_id: sender.session.clone().filter(|_| is_senders),
         user_id: sender.user.clone().filter(|_| is_senders),
-        ip_address: Some(sender.address),
+        ip_address: sender.address,
         path: fields.path,
         referer: fields.referer,
         user_agent: sender.user_agent.clone(),

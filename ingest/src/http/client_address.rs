@@ -12,11 +12,11 @@ mod hops;
 #[cfg(test)]
 mod tests;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 
 use http::HeaderMap;
-use http::header::HeaderName;
+use http::header::{HOST, HeaderName};
 use ipnet::{IpNet, Ipv4Net};
 use shared::event::ClientAddress;
 
@@ -67,6 +67,11 @@ impl TrustedProxies {
     }
 
     #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         self.0.iter().any(|network| network.contains(&address))
@@ -86,6 +91,14 @@ impl FromStr for TrustedProxies {
             })
         });
         networks.collect::<Result<Vec<_>, _>>().map(Self::new)
+    }
+}
+
+/// One customer usually has one IPv4 address, but a whole IPv6 /64.
+pub(super) fn one_customer(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX))),
     }
 }
 
@@ -149,6 +162,13 @@ impl ClientAddresses {
     #[must_use]
     pub fn forwarded_host<'h>(&self, peer: IpAddr, headers: &'h HeaderMap) -> Option<&'h str> {
         self.said(peer, headers, &X_FORWARDED_HOST, "host")
+    }
+
+    /// The host that the visitor asked for: what a trusted proxy says, else `Host`.
+    #[must_use]
+    pub fn host<'h>(&self, peer: IpAddr, headers: &'h HeaderMap) -> Option<&'h str> {
+        let host = || std::str::from_utf8(headers.get(HOST)?.as_bytes()).ok();
+        self.forwarded_host(peer, headers).or_else(host)
     }
 
     fn client(&self, hops: impl Iterator<Item = Option<IpAddr>>) -> Option<IpAddr> {

@@ -1,11 +1,11 @@
 //! How many connections there may be, in total and from one peer.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::client_address::TrustedProxies;
+use super::client_address::{TrustedProxies, one_customer};
 
 /// Caps and counts of one listener. Clones share it.
 #[derive(Clone, Debug)]
@@ -81,14 +81,6 @@ impl Connections {
         }
         self.0.open.fetch_add(1, Ordering::Relaxed);
         Some(Slot { register: Arc::clone(&self.0), peer })
-    }
-}
-
-/// One customer usually has one IPv4 address, but a whole IPv6 /64.
-fn one_customer(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX))),
     }
 }
 

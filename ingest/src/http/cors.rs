@@ -36,8 +36,8 @@ impl Cors {
         };
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
         headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
-        headers
-            .insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("djaffar-identity, retry-after"));
+        let exposed = HeaderValue::from_static("djaffar-identity, retry-after, x-request-id");
+        headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
         Allowed::Yes
     }
 

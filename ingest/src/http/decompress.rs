@@ -103,6 +103,9 @@ fn read_whole(
 }
 
 #[cfg(test)]
+mod fuzz;
+
+#[cfg(test)]
 mod tests {
     use std::io::Write;
 

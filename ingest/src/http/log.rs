@@ -4,15 +4,16 @@ use std::net::IpAddr;
 
 use bytes::Buf;
 use futures_util::Stream;
-use http::HeaderMap;
 use http::header::{CONTENT_TYPE, REFERER};
+use http::{HeaderMap, Method};
 
 use super::Ingest;
-use super::record::{Visit, record};
+use super::record::record;
 use super::reply::{Accepted, Outcome, Shown};
+use super::sender::Sent;
 use crate::config::LOG_BYTES_MAX;
 use crate::identity::Authenticator;
-use crate::intake::BodyFormat;
+use crate::intake::{BodyFormat, FormBody};
 
 pub(super) async fn answer<A: Authenticator>(
     ingest: &Ingest<A>,
@@ -20,11 +21,14 @@ pub(super) async fn answer<A: Authenticator>(
     peer: IpAddr,
     body: impl Stream<Item = Result<impl Buf, warp::Error>> + Send,
 ) -> Result<Accepted, Outcome> {
+    // Before the body is read, so that a flood costs little.
+    ingest.limits.charge_address(&ingest.addresses, peer, headers, 1)?;
     let content_type = headers.get(CONTENT_TYPE).map(|value| value.as_bytes());
     let format = BodyFormat::from_content_type(content_type).ok_or(Outcome::UnsupportedMediaType)?;
     let body = ingest.bodies.read(headers, body, LOG_BYTES_MAX).await?;
     let referer = headers.get(REFERER).map(|value| value.as_bytes());
     let fields = ingest.intake.log(&format, &body.bytes, referer).map_err(Outcome::Rejected)?;
-    let visit = Visit { headers, peer, fields, reservation: body.reservation, now: shared::time::now() };
-    record(ingest, visit, Shown::Nothing).await
+    let form = Some(FormBody { format: &format, bytes: &body.bytes });
+    let sent = Sent { method: &Method::POST, headers, peer, form, activities: 1, now: shared::time::now() };
+    record(ingest, sent, fields, body.reservation, Shown::Nothing).await
 }

@@ -1,16 +1,13 @@
 //! Valid fields to synced activities: into a frame, wait for the ack.
 
-use std::net::IpAddr;
-
-use chrono::{DateTime, SecondsFormat, Utc};
-use http::HeaderMap;
+use chrono::SecondsFormat;
 use serde::Serialize;
-use shared::event::{Activity, ClientAddress, EventDate};
+use shared::event::{Activity, EventDate};
 use shared::frame::EncodedActivity;
 
 use super::Ingest;
 use super::reply::{Accepted, Outcome, Shown};
-use super::sender::sender;
+use super::sender::{Sent, sender};
 use crate::assemble::NotSynced;
 use crate::budget::Reservation;
 use crate::identity::Authenticator;
@@ -20,38 +17,29 @@ use crate::intake::LogFields;
 pub(super) const WAITING_BYTES: usize = 256;
 const DEBUG_HEADER: &str = "x-djaffar-debug";
 
-/// A request whose fields are valid.
-pub(super) struct Visit<'a> {
-    pub(super) headers: &'a HeaderMap,
-    pub(super) peer: IpAddr,
-    pub(super) fields: LogFields,
-    pub(super) reservation: Reservation,
-    pub(super) now: DateTime<Utc>,
-}
-
-/// Stores the visit; `shown` is the answer unless the request may see more.
+/// Stores one activity; `shown` is the answer unless the request may see more.
 pub(super) async fn record<A: Authenticator>(
     ingest: &Ingest<A>,
-    visit: Visit<'_>,
+    sent: Sent<'_>,
+    fields: LogFields,
+    mut reservation: Reservation,
     shown: Shown,
 ) -> Result<Accepted, Outcome> {
-    let Visit { headers, peer, fields, mut reservation, now } = visit;
-    let sender = sender(ingest, headers, peer, now).await?;
-    let identity = ingest.identities.digest(&sender.session, sender.user.as_ref());
+    let sender = sender(ingest, sent).await?;
+    let identity = ingest.identities.digest(sender.session.as_ref(), sender.user.as_ref());
     let activity = Activity {
         id: fields.id,
         date: fields.date,
-        received_at: EventDate::new(now).unwrap_or(fields.date),
-        session_id: Some(sender.session),
+        received_at: EventDate::new(sent.now).unwrap_or(fields.date),
+        session_id: sender.session,
         user_id: sender.user,
-        ip_address: Some(sender.address),
+        ip_address: sender.address,
         path: fields.path,
         referer: fields.referer,
         user_agent: sender.user_agent,
     };
-    let may_debug = may_debug(ingest, headers, sender.address);
-    let shown = if may_debug { Shown::Activity(debug(&activity)) } else { shown };
-    let encoded = EncodedActivity::from(activity);
+    let shown = if may_debug(ingest, sent) { Shown::Activity(debug(&activity)) } else { shown };
+    let encoded = EncodedActivity::from(&activity);
     reservation.resize(encoded.len() + WAITING_BYTES);
     ingest.synced(ingest.assembly.commit(encoded, reservation)).await?;
     Ok(Accepted { activities: 1, identity, set_cookie: sender.set_cookie, shown })
@@ -70,8 +58,10 @@ impl<A> Ingest<A> {
     }
 }
 
-fn may_debug<A>(ingest: &Ingest<A>, headers: &HeaderMap, address: ClientAddress) -> bool {
-    headers.get(DEBUG_HEADER).is_some_and(|value| value == "1") && ingest.debug_from.contains(address.ip())
+/// By the address that it really comes from, however little of it is stored.
+fn may_debug<A>(ingest: &Ingest<A>, sent: Sent<'_>) -> bool {
+    sent.headers.get(DEBUG_HEADER).is_some_and(|value| value == "1")
+        && ingest.debug_from.contains(ingest.addresses.resolve(sent.peer, sent.headers).ip())
 }
 
 /// What the debug answer shows. No session id: in Django mode it is a live credential.

@@ -2,11 +2,14 @@
 //!
 //! Rule of safety: an answer says 2xx only for [`Outcome::Accepted`], carries
 //! no input and no internals, and sets a cookie or tells an identity only when
-//! something was stored. Held by `tests/bad_input.rs`.
+//! something was stored. An answer with a body says how browsers may use it; the 204 of a log request
+//! has none and carries nothing that would not help. Held by `tests/bad_input.rs`.
+
+use std::borrow::Cow;
 
 use http::header::{
     ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, SET_COOKIE,
-    WWW_AUTHENTICATE,
+    WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
@@ -18,6 +21,14 @@ use crate::identity::{IdentityDigest, IdentityError};
 use crate::intake::{BatchRejection, FieldErrors, RejectedItem, Rejection};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+pub(super) const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
+pub(super) const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName =
+    HeaderName::from_static("cross-origin-resource-policy");
+/// Any site may show it, under a COEP too.
+pub(super) const CROSS_ORIGIN: HeaderValue = HeaderValue::from_static("cross-origin");
+/// No other site may load it; reading it by CORS is another matter.
+pub(super) const SAME_ORIGIN: HeaderValue = HeaderValue::from_static("same-origin");
 const DJAFFAR_IDENTITY: HeaderName = HeaderName::from_static("djaffar-identity");
 /// A transparent pixel.
 const GIF: &[u8] =
@@ -39,9 +50,17 @@ pub(super) enum Outcome {
     ForeignOrigin,
     Unauthorized {
         challenge: HeaderValue,
-        detail: &'static str,
+        detail: Cow<'static, str>,
+    },
+    /// The user is known, and the page has not proved that it may speak for them.
+    Forbidden {
+        detail: Cow<'static, str>,
     },
     IdentityUnreachable,
+    RateLimited {
+        by: LimitedBy,
+        retry_after_seconds: u64,
+    },
     Overloaded,
     NotSynced(NotSynced),
     MethodNotAllowed {
@@ -49,6 +68,13 @@ pub(super) enum Outcome {
     },
     HeadersTooLarge,
     NotFound,
+}
+
+/// Which key has sent too much.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LimitedBy {
+    Ip,
+    Session,
 }
 
 /// Everything accepted is synced.
@@ -78,8 +104,8 @@ pub(super) struct BatchReport {
 }
 
 #[derive(Serialize)]
-struct Detail {
-    detail: &'static str,
+struct Detail<'a> {
+    detail: &'a str,
 }
 
 #[derive(Serialize)]
@@ -103,10 +129,10 @@ impl From<IdentityError> for Outcome {
     fn from(error: IdentityError) -> Self {
         match error {
             IdentityError::Failed { challenge, detail } => Self::Unauthorized { challenge, detail },
-            IdentityError::Unreachable { reason } => {
-                tracing::warn!(reason, "identity cannot be verified");
-                Self::IdentityUnreachable
-            }
+            IdentityError::Forbidden { detail } => Self::Forbidden { detail },
+            IdentityError::ForeignOrigin => Self::ForeignOrigin,
+            // Told to the operator by whoever has asked, once and not for each request.
+            IdentityError::Unreachable(_) => Self::IdentityUnreachable,
         }
     }
 }
@@ -128,7 +154,10 @@ impl Outcome {
             Self::Body(BodyError::Overloaded) | Self::Overloaded => "overloaded",
             Self::ForeignOrigin => "foreign_origin",
             Self::Unauthorized { .. } => "unauthorized",
+            Self::Forbidden { .. } => "forbidden",
             Self::IdentityUnreachable => "identity_unreachable",
+            Self::RateLimited { by: LimitedBy::Ip, .. } => "rate_limited_ip",
+            Self::RateLimited { by: LimitedBy::Session, .. } => "rate_limited_session",
             Self::NotSynced(NotSynced::Full) => "queue_full",
             Self::NotSynced(NotSynced::Unknown) => "queue_unavailable",
             Self::NotSynced(NotSynced::TooLarge) => "activity_too_large",
@@ -169,14 +198,20 @@ impl Outcome {
                 HeaderValue::from_static("gzip, zstd"),
             ),
             Self::Unauthorized { challenge, detail: text } => {
-                with(detail(S::UNAUTHORIZED, text), WWW_AUTHENTICATE, challenge)
+                with(detail(S::UNAUTHORIZED, &text), WWW_AUTHENTICATE, challenge)
             }
+            Self::Forbidden { detail: text } => detail(S::FORBIDDEN, &text),
             Self::ForeignOrigin => {
                 detail(S::FORBIDDEN, "Requests with cookies are not accepted from this origin.")
             }
             Self::Body(BodyError::Overloaded) | Self::Overloaded => {
                 retry("1", "Too many requests wait. Try again.")
             }
+            Self::RateLimited { retry_after_seconds, .. } => with(
+                detail(S::TOO_MANY_REQUESTS, "Too many requests. Try again later."),
+                RETRY_AFTER,
+                HeaderValue::from(retry_after_seconds),
+            ),
             Self::NotSynced(NotSynced::Full) => retry("10", "The queue is full. Try again."),
             Self::NotSynced(NotSynced::Unknown) => retry(
                 "2",
@@ -201,7 +236,7 @@ impl Accepted {
         let mut response = match self.shown {
             Shown::Nothing => empty(),
             Shown::Pixel => pixel(),
-            Shown::Activity(json) => with(Response::new(json.into()), CONTENT_TYPE, JSON),
+            Shown::Activity(json) => with(json_text(json), CACHE_CONTROL, NO_STORE),
             Shown::Batch(report) => json(StatusCode::OK, &report),
         };
         response.headers_mut().insert(DJAFFAR_IDENTITY, self.identity.header());
@@ -219,8 +254,13 @@ pub(super) fn options(allow: &'static str) -> Response {
 
 /// The image of `pixel.gif`; each view is a request of its own.
 pub(super) fn pixel() -> Response {
-    let image = with(Response::new(GIF.into()), CONTENT_TYPE, HeaderValue::from_static("image/gif"));
-    with(image, CACHE_CONTROL, HeaderValue::from_static("no-store"))
+    let mut image = Response::new(GIF.into());
+    let headers = image.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("image/gif"));
+    headers.insert(CACHE_CONTROL, NO_STORE);
+    headers.insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);
+    headers.insert(CROSS_ORIGIN_RESOURCE_POLICY, CROSS_ORIGIN);
+    image
 }
 
 fn empty() -> Response {
@@ -238,14 +278,23 @@ fn retry(seconds: &'static str, text: &'static str) -> Response {
     with(detail(StatusCode::SERVICE_UNAVAILABLE, text), RETRY_AFTER, HeaderValue::from_static(seconds))
 }
 
-fn detail(status: StatusCode, text: &'static str) -> Response {
+fn detail(status: StatusCode, text: &str) -> Response {
     json(status, &Detail { detail: text })
 }
 
 fn json(status: StatusCode, value: &impl Serialize) -> Response {
     let text = serde_json::to_vec(value).expect("texts and lists of texts serialise");
-    let mut response = with(Response::new(text.into()), CONTENT_TYPE, JSON);
+    let mut response = json_text(text);
     *response.status_mut() = status;
+    response
+}
+
+fn json_text(text: Vec<u8>) -> Response {
+    let mut response = Response::new(text.into());
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, JSON);
+    headers.insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);
+    headers.insert(CROSS_ORIGIN_RESOURCE_POLICY, SAME_ORIGIN);
     response
 }
 

@@ -10,7 +10,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt;
+use http::HeaderMap;
 use shared::lifecycle::Shutdown;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::{Id, JoinSet};
@@ -26,9 +26,42 @@ const BACKLOG: u32 = 4096;
 /// Pause when the process has no file descriptor left, say.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// The other end of the connection, as an extension of every request.
+/// What a handler needs of a request besides its method and body, as an extension of it: warp lends no
+/// headers, and cloning them is dear. Clones share it.
+#[derive(Clone, Debug)]
+pub(super) struct Head {
+    /// The other end of the connection.
+    pub(super) peer: IpAddr,
+    pub(super) headers: Arc<HeaderMap>,
+}
+
+/// What answers the requests of a listener.
+#[derive(Clone)]
+pub struct Routes {
+    pub(super) filter: BoxedFilter<(Response,)>,
+    pub(super) headers: HeadersIn,
+}
+
+/// Where the filters find a request's headers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Peer(pub IpAddr);
+pub(super) enum HeadersIn {
+    /// As warp has them.
+    Request,
+    /// In the [`Head`] alone: warp's own filters of headers see none.
+    Head,
+}
+
+impl Routes {
+    pub(super) fn with_head(filter: BoxedFilter<(Response,)>) -> Self {
+        Self { filter, headers: HeadersIn::Head }
+    }
+}
+
+impl From<BoxedFilter<(Response,)>> for Routes {
+    fn from(filter: BoxedFilter<(Response,)>) -> Self {
+        Self { filter, headers: HeadersIn::Request }
+    }
+}
 
 #[derive(Clone, Debug)]
 pub struct ConnectionLimits {
@@ -37,6 +70,8 @@ pub struct ConnectionLimits {
     /// Between requests. Longer than a proxy's own (60 s in nginx and in most clouds), or the
     /// proxy would send requests into a connection that is being closed.
     pub idle_timeout: Duration,
+    /// For a client to read the answers that it has asked for.
+    pub write_timeout: Duration,
     pub headers_max: usize,
     /// Request line and headers.
     pub header_bytes_max: usize,
@@ -49,6 +84,7 @@ impl Default for ConnectionLimits {
         Self {
             header_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(75),
+            write_timeout: Duration::from_secs(30),
             headers_max: 64,
             header_bytes_max: 16 * 1024,
             drain_timeout: Duration::from_secs(5),
@@ -70,13 +106,13 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 /// Serves `routes` until asked to stop; then closes idle connections and finishes what is in flight.
 pub async fn serve(
     listener: TcpListener,
-    routes: BoxedFilter<(Response,)>,
+    routes: impl Into<Routes>,
     limits: ConnectionLimits,
     connections: Connections,
     shutdown: Shutdown,
 ) {
     let mut open = Open {
-        routes,
+        routes: routes.into(),
         limits: Arc::new(limits),
         connections,
         tasks: JoinSet::new(),
@@ -92,11 +128,7 @@ pub async fn serve(
             () = shutdown.requested() => break,
         }
     }
-    // Whoever has connected already is still served.
-    while let Some(Ok((stream, peer))) = listener.accept().now_or_never() {
-        open.start(stream, peer);
-    }
-    drop(listener);
+    open.start_waiting(listener);
     open.drain().await;
 }
 
@@ -120,7 +152,7 @@ fn refuse(stream: TcpStream) {
 
 /// The open connections and what each new one is given.
 struct Open {
-    routes: BoxedFilter<(Response,)>,
+    routes: Routes,
     limits: Arc<ConnectionLimits>,
     connections: Connections,
     tasks: JoinSet<()>,
@@ -128,6 +160,20 @@ struct Open {
 }
 
 impl Open {
+    /// Whoever has connected already is still served: closing the listener would reset them.
+    ///
+    /// Asked of the system itself, because the runtime may not have heard of the last ones.
+    fn start_waiting(&mut self, listener: TcpListener) {
+        let Ok(listener) = listener.into_std() else { return };
+        while let Ok((stream, peer)) = listener.accept() {
+            let stream = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
+            match stream {
+                Ok(stream) => self.start(stream, peer),
+                Err(error) => tracing::trace!(%error, "the connection has gone already"),
+            }
+        }
+    }
+
     fn start(&mut self, stream: TcpStream, peer: SocketAddr) {
         let Some(slot) = self.connections.admit(peer.ip()) else {
             refuse(stream);
@@ -141,7 +187,7 @@ impl Open {
         let progress = Arc::new(Progress::default());
         let connection = connection::run(
             stream,
-            Peer(peer.ip().to_canonical()),
+            peer.ip().to_canonical(),
             self.routes.clone(),
             Arc::clone(&self.limits),
             Arc::clone(&progress),

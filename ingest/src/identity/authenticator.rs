@@ -1,15 +1,32 @@
-//! The port that says which user a request comes from.
+//! The port that says which user and which session of the site a request comes from.
 
+use std::borrow::Cow;
 use std::future::Future;
 
-use http::{HeaderMap, HeaderValue};
-use shared::event::UserId;
+use chrono::{DateTime, Utc};
+use http::{HeaderMap, HeaderValue, Method};
+use shared::event::{SessionId, UserId};
 
-/// What an authenticator may look at. The body is not part of it: a payload never says who sent it.
+use super::look_up::Unreachable;
+use super::origin::OriginVerdict;
+use crate::http::client_address::Https;
+use crate::intake::FormBody;
+
+/// What an authenticator may look at.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestCredentials<'a> {
+    pub method: &'a Method,
     pub headers: &'a HeaderMap,
     pub peer: PeerTrust,
+    /// Which page has sent the request.
+    pub origin: OriginVerdict,
+    /// How the visitor came, as a trusted proxy says.
+    pub https: Https,
+    /// The host that the visitor asked for: what a trusted proxy says, else `Host`.
+    pub host: Option<&'a str>,
+    /// For Django's CSRF token and nothing else: a payload never says who sent it.
+    pub form: Option<FormBody<'a>>,
+    pub now: DateTime<Utc>,
 }
 
 /// Whether the request came through a trusted proxy, whose own headers are believed.
@@ -19,23 +36,68 @@ pub enum PeerTrust {
     Untrusted,
 }
 
+/// What the site vouches for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Identity {
-    /// No credentials, or none that this authenticator claims.
-    Anonymous,
-    /// The site itself vouches for this user.
-    User(UserId),
+pub struct Identity {
+    /// `None` for an anonymous visitor: no credentials, or none that anybody claims.
+    pub user: Option<UserId>,
+    pub session: SiteSession,
 }
 
-/// Why the request cannot go on. Neither variant may be read as anonymous.
+/// The session that the site itself keeps for this browser.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SiteSession {
+    /// The site says nothing of one, or of none that is alive: ours counts.
+    Unknown,
+    /// The site's counts, not ours.
+    Live(SessionId),
+    /// The browser has sent no session cookie of the site at all: one may be begun.
+    Absent,
+}
+
+impl Identity {
+    pub const ANONYMOUS: Self = Self { user: None, session: SiteSession::Unknown };
+
+    #[must_use]
+    pub fn of_user(user: Option<UserId>) -> Self {
+        Self { user, session: SiteSession::Unknown }
+    }
+
+    /// The first user wins, and so does the first that knows of a session.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        let session = match (self.session, other.session) {
+            (SiteSession::Unknown, session) | (SiteSession::Absent, session @ SiteSession::Live(_)) => {
+                session
+            }
+            (session, _) => session,
+        };
+        Self { user: self.user.or(other.user), session }
+    }
+}
+
+/// A session of the site's, begun for a new visitor.
+#[derive(Debug)]
+pub struct BegunSession {
+    pub id: SessionId,
+    pub set_cookie: HeaderValue,
+}
+
+/// Why the request cannot go on. None of these may be read as anonymous.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IdentityError {
     /// A claimed credential does not verify: 401 with `challenge` as `WWW-Authenticate`.
     #[error("{detail}")]
-    Failed { challenge: HeaderValue, detail: &'static str },
+    Failed { challenge: HeaderValue, detail: Cow<'static, str> },
+    /// The credential is good, but the page has not proved that it may use it: 403.
+    #[error("{detail}")]
+    Forbidden { detail: Cow<'static, str> },
+    /// A cookie would identify somebody, and the page that sent it is foreign: 403.
+    #[error("the request comes from a foreign page")]
+    ForeignOrigin,
     /// Whoever knows cannot be asked now: 503. The reason is for the operator only.
-    #[error("the identity of the user cannot be verified now: {reason}")]
-    Unreachable { reason: String },
+    #[error(transparent)]
+    Unreachable(#[from] Unreachable),
 }
 
 pub trait Authenticator: Send + Sync + 'static {
@@ -43,6 +105,13 @@ pub trait Authenticator: Send + Sync + 'static {
         &self,
         request: &RequestCredentials<'_>,
     ) -> impl Future<Output = Result<Identity, IdentityError>> + Send;
+
+    /// Begins a session of the site's for a visitor whose log request is valid and who has none
+    /// ([`SiteSession::Absent`]); `None`: ours counts.
+    fn begin_session(
+        &self,
+        request: &RequestCredentials<'_>,
+    ) -> impl Future<Output = Result<Option<BegunSession>, IdentityError>> + Send;
 }
 
 /// Nobody is known.
@@ -51,17 +120,11 @@ pub struct AnonymousOnly;
 
 impl Authenticator for AnonymousOnly {
     async fn authenticate(&self, _: &RequestCredentials<'_>) -> Result<Identity, IdentityError> {
-        Ok(Identity::Anonymous)
+        Ok(Identity::ANONYMOUS)
     }
-}
 
-/// A chain: the first answer wins, and an error is an answer.
-impl<First: Authenticator, Second: Authenticator> Authenticator for (First, Second) {
-    async fn authenticate(&self, request: &RequestCredentials<'_>) -> Result<Identity, IdentityError> {
-        match self.0.authenticate(request).await? {
-            Identity::Anonymous => self.1.authenticate(request).await,
-            user @ Identity::User(_) => Ok(user),
-        }
+    async fn begin_session(&self, _: &RequestCredentials<'_>) -> Result<Option<BegunSession>, IdentityError> {
+        Ok(None)
     }
 }
 
@@ -69,37 +132,25 @@ impl<First: Authenticator, Second: Authenticator> Authenticator for (First, Seco
 mod tests {
     use super::*;
 
-    struct Answers(Result<Identity, IdentityError>);
-
-    impl Authenticator for Answers {
-        async fn authenticate(&self, _: &RequestCredentials<'_>) -> Result<Identity, IdentityError> {
-            self.0.clone()
-        }
-    }
-
-    fn user(id: &str) -> Result<Identity, IdentityError> {
-        Ok(Identity::User(UserId::new(id).expect("a user id")))
-    }
-
-    fn failed() -> Result<Identity, IdentityError> {
-        Err(IdentityError::Failed { challenge: HeaderValue::from_static("Token"), detail: "Invalid token." })
-    }
-
-    #[tokio::test]
-    async fn the_first_answer_wins_and_a_failure_is_an_answer() {
-        let headers = HeaderMap::new();
-        let request = RequestCredentials { headers: &headers, peer: PeerTrust::Untrusted };
-        let anonymous = || Ok(Identity::Anonymous);
+    #[test]
+    fn the_first_user_and_the_first_session_count() {
+        let user = |id: &str| Some(UserId::new(id).expect("a user id"));
+        let live = |id: &str| SiteSession::Live(SessionId::new(id).expect("a session id"));
+        let identity = |user, session| Identity { user, session };
         for (first, second, expected) in [
-            (anonymous(), anonymous(), anonymous()),
-            (anonymous(), user("2"), user("2")),
-            (user("1"), user("2"), user("1")),
-            (user("1"), failed(), user("1")),
-            (failed(), user("2"), failed()),
-            (anonymous(), failed(), failed()),
+            (Identity::ANONYMOUS, Identity::ANONYMOUS, Identity::ANONYMOUS),
+            (Identity::ANONYMOUS, Identity::of_user(user("2")), Identity::of_user(user("2"))),
+            (Identity::of_user(user("1")), Identity::of_user(user("2")), Identity::of_user(user("1"))),
+            (identity(None, live("a")), Identity::of_user(user("2")), identity(user("2"), live("a"))),
+            (
+                identity(None, SiteSession::Absent),
+                identity(user("2"), live("b")),
+                identity(user("2"), live("b")),
+            ),
+            (identity(None, SiteSession::Absent), Identity::ANONYMOUS, identity(None, SiteSession::Absent)),
+            (identity(user("1"), live("a")), identity(None, live("b")), identity(user("1"), live("a"))),
         ] {
-            assert_eq!((Answers(first), Answers(second)).authenticate(&request).await, expected);
+            assert_eq!(first.or(second), expected);
         }
-        assert_eq!((AnonymousOnly, AnonymousOnly).authenticate(&request).await, anonymous());
     }
 }

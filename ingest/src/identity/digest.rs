@@ -56,20 +56,20 @@ impl IdentityDigests {
 
     /// What an answer to this sender carries.
     #[must_use]
-    pub fn digest(&self, session: &SessionId, user: Option<&UserId>) -> IdentityDigest {
+    pub fn digest(&self, session: Option<&SessionId>, user: Option<&UserId>) -> IdentityDigest {
         digest(&self.key, session, user)
     }
 
     /// What this sender's items may carry: an answer may date from before a rotation of keys.
-    pub fn all(&self, session: &SessionId, user: Option<&UserId>) -> Vec<IdentityDigest> {
+    pub fn all(&self, session: Option<&SessionId>, user: Option<&UserId>) -> Vec<IdentityDigest> {
         std::iter::once(&self.key).chain(&self.fallbacks).map(|key| digest(key, session, user)).collect()
     }
 }
 
-fn digest(key: &Hmac<Sha256>, session: &SessionId, user: Option<&UserId>) -> IdentityDigest {
+fn digest(key: &Hmac<Sha256>, session: Option<&SessionId>, user: Option<&UserId>) -> IdentityDigest {
     let mut state = key.clone();
     // No text holds U+0000, so that it ends the session and a user cannot pass for a part of it.
-    state.update(session.as_str().as_bytes());
+    state.update(session.map_or("", SessionId::as_str).as_bytes());
     state.update(b"\0");
     state.update(user.map_or("", UserId::as_str).as_bytes());
     let bytes = state.finalize().into_bytes();
@@ -112,26 +112,27 @@ mod tests {
     fn a_digest_is_of_one_session_and_one_user() {
         let digests = digests("one", &[]);
         let all = [
-            digests.digest(&session("a"), None),
-            digests.digest(&session("b"), None),
-            digests.digest(&session("a"), Some(&user("b"))),
-            digests.digest(&session("a"), Some(&user("c"))),
-            digests.digest(&session("ab"), None),
+            digests.digest(Some(&session("a")), None),
+            digests.digest(Some(&session("b")), None),
+            digests.digest(Some(&session("a")), Some(&user("b"))),
+            digests.digest(Some(&session("a")), Some(&user("c"))),
+            digests.digest(Some(&session("ab")), None),
+            digests.digest(None, None),
         ];
         for (position, one) in all.iter().enumerate() {
             assert!(all.iter().skip(position + 1).all(|other| other != one));
         }
-        let again = digests.digest(&session("a"), None);
+        let again = digests.digest(Some(&session("a")), None);
         assert!(again.is(all[0].header().to_str().expect("text")));
         assert!(!again.is(""));
     }
 
     #[test]
     fn digests_from_before_a_rotation_still_count() {
-        let before = digests("one", &[]).digest(&session("a"), None);
+        let before = digests("one", &[]).digest(Some(&session("a")), None);
         let rotated = digests("two", &["one"]);
-        assert_ne!(rotated.digest(&session("a"), None), before);
-        assert!(rotated.all(&session("a"), None).contains(&before));
-        assert!(!digests("two", &[]).all(&session("a"), None).contains(&before));
+        assert_ne!(rotated.digest(Some(&session("a")), None), before);
+        assert!(rotated.all(Some(&session("a")), None).contains(&before));
+        assert!(!digests("two", &[]).all(Some(&session("a")), None).contains(&before));
     }
 }

@@ -62,6 +62,13 @@ impl OriginRule {
         }
     }
 
+    /// Whether pages of this origin may send with cookies: the one that `host` serves, and the allowed ones.
+    pub(crate) fn trusts(&self, origin: &str, host: Option<&str>) -> bool {
+        let Some(origin) = OriginText::parse(origin) else { return false };
+        let is_own = host.and_then(Authority::parse).is_some_and(|host| origin.is_served_by(host));
+        is_own || self.allowed.allows_origin(origin)
+    }
+
     fn allowed_or_foreign(&self, origin: &Single<'_>) -> OriginVerdict {
         match origin {
             Single::One(value) if self.allowed.allows(value.as_bytes()) => OriginVerdict::Allowed,

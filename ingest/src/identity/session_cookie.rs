@@ -6,7 +6,6 @@
 //! key; to rotate it, every replica first learns the new key as a fallback.
 
 mod config;
-mod cookie_header;
 mod signature;
 #[cfg(test)]
 mod tests;
@@ -18,6 +17,7 @@ use uuid::{NoContext, Timestamp, Uuid};
 
 pub use self::config::{InvalidSessionConfig, SECRET_KEY_CHARACTERS_MIN, SameSite, SessionConfig};
 use self::signature::{Claim, SigningKey};
+use super::cookie_header;
 use crate::http::client_address::Https;
 
 /// How far a replica's clock may be ahead of ours, in seconds.

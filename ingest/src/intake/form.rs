@@ -36,13 +36,24 @@ pub(super) fn parse(form: &str) -> Result<RawFields<'_>, Rejection> {
     Ok(fields)
 }
 
+/// One field that is no part of an activity.
+pub(super) fn field(body: &[u8], wanted: &str) -> Option<String> {
+    let pairs = std::str::from_utf8(body).ok()?.split('&').take(FORM_FIELDS_MAX);
+    let of_the_name =
+        |pair: &&str| decode(pair.split('=').next().unwrap_or_default()).is_ok_and(|name| name == wanted);
+    let (_, value) = pairs.filter(of_the_name).last()?.split_once('=')?;
+    decode(value).ok().map(Cow::into_owned)
+}
+
 fn decode(encoded: &str) -> Result<Cow<'_, str>, Rejection> {
     if !encoded.bytes().any(|byte| byte == b'%' || byte == b'+') {
         return Ok(Cow::Borrowed(encoded));
     }
-    let spaced = encoded.replace('+', " ");
-    let decoded = percent_decode_str(&spaced).decode_utf8().map_err(|_| NOT_UTF8)?;
-    Ok(Cow::Owned(decoded.into_owned()))
+    let spaced = if encoded.contains('+') { Cow::Owned(encoded.replace('+', " ")) } else { encoded.into() };
+    // It becomes no longer; collecting would grow it again and again.
+    let mut decoded = Vec::with_capacity(spaced.len());
+    decoded.extend(percent_decode_str(&spaced));
+    String::from_utf8(decoded).map(Cow::Owned).map_err(|_| NOT_UTF8)
 }
 
 #[cfg(test)]

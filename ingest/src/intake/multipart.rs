@@ -31,6 +31,24 @@ pub(super) fn parse(body: &Bytes, boundary: &str) -> Result<RawFields<'static>, 
     read(Multipart::new(whole, boundary)).now_or_never().unwrap_or(Err(MALFORMED))
 }
 
+/// One field that is no part of an activity, the last of several.
+pub(super) fn field(body: &Bytes, boundary: &str, wanted: &str) -> Option<String> {
+    let whole = stream::iter([Ok::<_, Infallible>(body.clone())]);
+    let mut multipart = is_boundary(boundary).then(|| Multipart::new(whole, boundary))?;
+    let found = async {
+        let mut found = None;
+        while let Ok(Some(part)) = multipart.next_field().await {
+            let is_wanted = part.name() == Some(wanted) && part.file_name().is_none();
+            let bytes = part.bytes().await.ok()?;
+            if is_wanted {
+                found = String::from_utf8(bytes.into()).ok();
+            }
+        }
+        found
+    };
+    found.now_or_never().flatten()
+}
+
 /// Django's rule: printable ASCII, up to 201 characters, no space at the end.
 fn is_boundary(boundary: &str) -> bool {
     let bytes = boundary.as_bytes();

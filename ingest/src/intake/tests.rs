@@ -1,5 +1,7 @@
 //! The rules of the endpoint, and properties of all inputs.
 
+mod fuzz;
+
 use proptest::prelude::*;
 
 use super::fields::RawValue;

@@ -1,3 +1,5 @@
+mod fuzz;
+
 use http::HeaderValue;
 use proptest::prelude::*;
 

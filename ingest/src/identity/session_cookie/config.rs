@@ -67,12 +67,12 @@ impl SessionConfig {
     }
 
     /// Whether browsers would drop the cookie without `Secure`.
-    pub(super) fn is_always_secure(&self) -> bool {
+    pub(in crate::identity) fn is_always_secure(&self) -> bool {
         self.same_site == SameSite::None || self.has_prefix("__Secure-") || self.has_prefix("__Host-")
     }
 
     /// What stands after the cookie's value, but for `Secure`.
-    pub(super) fn attributes(&self) -> String {
+    pub(in crate::identity) fn attributes(&self) -> String {
         let mut attributes = String::new();
         if !self.expire_at_browser_close {
             attributes += &format!("; Max-Age={}", self.age.as_secs());

@@ -1,6 +1,8 @@
 //! Spot checks; `tests/differential` compares with the real Django and DRF.
 
+use chrono::SecondsFormat;
 use chrono_tz::Tz;
+use proptest::prelude::*;
 
 use super::*;
 
@@ -118,5 +120,27 @@ fn years_end_where_pythons_do() {
         ("0001-01-01T00:00Z", Tz::America__New_York),
     ] {
         assert_eq!(micros(text, time_zone), Err(vec![OUT_OF_RANGE]), "{text} {time_zone}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(5_000))]
+
+    #[test]
+    fn a_browsers_form_is_read_as_every_other(
+        text in r"([0-9]{4}|000[0-2]|999[89])-(0[0-9]|1[0-3])-([0-2][0-9]|3[0-2])T([01][0-9]|2[0-5]):[0-6][0-9]:([0-5][0-9]|6[01])\.[0-9]{3}Z",
+    ) {
+        let is_at_an_end = ["0000", "0001", "9999"].contains(&&text[..4]);
+        for zone in [Tz::UTC, Tz::Asia__Kathmandu, Tz::America__New_York] {
+            let slow = parse(&text).and_then(|date| EventDate::new(date.to_utc(zone)?));
+            prop_assert_eq!(of_browser(&text), slow.filter(|_| !is_at_an_end), "{:?}", zone);
+        }
+    }
+
+    #[test]
+    fn no_other_form_is_taken_for_a_browsers(text in r"[0-9TZ:.é -]{24}|[0-9]{4}.[0-9]{2}.[0-9]{2}.[0-9]{2}.[0-9]{2}.[0-9]{2}.[0-9]{3}.") {
+        if let Some(date) = of_browser(&text) {
+            prop_assert_eq!(date.instant().to_rfc3339_opts(SecondsFormat::Millis, true), text);
+        }
     }
 }

@@ -21,6 +21,9 @@ fn unquoted(value: &[u8]) -> &[u8] {
 }
 
 #[cfg(test)]
+mod fuzz;
+
+#[cfg(test)]
 mod tests {
     use http::HeaderValue;
 
