@@ -1,14 +1,12 @@
 //! Frames to one transaction's worth. Pure: the time is passed in.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use shared::event::SessionId;
-use shared::store::{Batch, DeadLetter, Redelivered, SessionInfo, StoredActivity};
+use shared::store::{Batch, DeadLetter, Redelivered, StoredActivity};
 use tokio::time::Instant;
 
 use crate::config::WriterConfig;
-use crate::sessions::KnownSessions;
+use crate::sessions::{KnownSessions, infos_of};
 
 /// A frame delivered more often than this is stored in a transaction of its own: whatever it
 /// does to the writer or to the database, it does alone.
@@ -143,10 +141,11 @@ impl<T> Gathering<T> {
         // The sort is stable: of two activities with one key, the first delivered wins.
         activities.sort_by_cached_key(key);
         activities.dedup_by_key(|row| key(row));
-        let session_infos = session_infos(&activities, known);
+        let session_infos = infos_of(&activities, |session_id| !known.contains(session_id));
         let batch = Batch {
             activities,
             session_infos,
+            infos_known: Some(known.version()),
             dead_letters: gathered.dead_letters,
             delivered,
             redelivered: gathered.redelivered,
@@ -161,27 +160,6 @@ impl<T> Gathering<T> {
 
 pub(crate) fn key(row: &StoredActivity) -> (i64, u128) {
     (row.activity.date.micros(), row.activity.id.0.as_u128())
-}
-
-/// One info per unknown session, that of its earliest activity, sorted by session.
-fn session_infos(activities: &[StoredActivity], known: &mut KnownSessions) -> Vec<SessionInfo> {
-    let mut earliest: BTreeMap<&SessionId, &StoredActivity> = BTreeMap::new();
-    for row in activities {
-        let Some(session_id) = &row.activity.session_id else { continue };
-        if known.contains(session_id) {
-            continue;
-        }
-        let first = earliest.entry(session_id).or_insert(row);
-        if row.activity.received_at < first.activity.received_at {
-            *first = row;
-        }
-    }
-    let info = |(session_id, row): (&SessionId, &StoredActivity)| SessionInfo {
-        session_id: session_id.clone(),
-        user_agent: row.activity.user_agent.clone(),
-        first_seen: row.activity.received_at.instant(),
-    };
-    earliest.into_iter().map(info).collect()
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
+use shared::chance;
 use shared::frame::{BODY_BYTES_MAX, Decoded, DecodedFrame, FrameError, decode};
 use shared::lifecycle::{TaskError, TaskResult};
 use shared::queue::{Delivery, FrameConsumer, QueueBacklog, QueueError};
@@ -74,10 +75,11 @@ impl<C: FrameConsumer, B: QueueBacklog> Consume<C, B> {
                     failures += 1;
                     tracing::warn!(%reason, "no frames can be had");
                     self.health.unavailable(reason);
-                    transient_delay(failures, rand::random())
+                    transient_delay(failures, chance::fraction())
                 }
             };
             tokio::select! {
+                biased;
                 () = pulling_ends(&stop, &*backlog) => return Ok(()),
                 () = tokio::time::sleep(pause) => {}
             }
@@ -154,6 +156,7 @@ async fn pulling_ends<B: QueueBacklog>(stop: &Stop, backlog: &B) {
         }
     };
     tokio::select! {
+        biased;
         () = drained => {}
         () = stop.expired() => {}
     }

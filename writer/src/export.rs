@@ -4,6 +4,8 @@
 //! handed to a visitor one by one, borrowed from the driver's buffer, so
 //! that memory stays constant however large the table is.
 
+mod binary;
+mod filter;
 mod postgres;
 mod sqlite;
 
@@ -11,9 +13,14 @@ use std::io;
 use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};
+use shared::postgres_route;
 use shared::secret::Secret;
 use sqlx::{PgConnection, SqliteConnection};
 use uuid::Uuid;
+
+use crate::dead_letters::{self, Letter};
+
+pub use filter::ExportFilter;
 
 /// Where the rows are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,7 +67,7 @@ pub enum ExportError {
     /// No file, or no tables in it: one sentence with the remedy.
     #[error("{0}")]
     NoRowsYet(String),
-    #[error("the database cannot be reached: {0}")]
+    #[error("the database cannot be reached: {}", explained_tls(.0))]
     Unreachable(#[source] sqlx::Error),
     #[error("the database cannot be read: {0}")]
     Database(#[source] sqlx::Error),
@@ -68,6 +75,19 @@ pub enum ExportError {
     #[error("{column} holds `{value}`, which is not {expected}")]
     Corrupt { column: &'static str, value: String, expected: &'static str },
 }
+
+/// `undefined_table` of Postgres.
+pub(crate) const POSTGRES_NO_SUCH_TABLE: &str = "42P01";
+fn explained_tls(error: &sqlx::Error) -> String {
+    postgres_route::explain(error).unwrap_or_else(|| error.to_string())
+}
+
+const NO_TABLES: &str = "the database has no tables of djaffar yet: run `djaffar migrate` first";
+
+pub(crate) use postgres::explained as explained_postgres;
+pub(crate) use sqlite::{
+    explained as explained_sqlite, instant as sqlite_instant, missing as sqlite_missing,
+};
 
 /// A read-only connection to the rows.
 #[derive(Debug)]
@@ -89,32 +109,49 @@ impl Export {
         }))
     }
 
-    /// Shows every activity to `visit` and returns how many there were.
+    /// Shows the activities that `filter` lets through to `visit` and returns how many there were.
     ///
     /// # Errors
     /// The database fails or `visit` does; what was visited until then stays visited.
     pub async fn activities(
         &mut self,
         order: ActivityOrder,
+        filter: &ExportFilter,
         visit: impl FnMut(&ActivityRow<'_>) -> io::Result<()>,
     ) -> Result<u64, ExportError> {
         match &mut self.0 {
-            Connection::Sqlite(connection) => sqlite::activities(connection, order, visit).await,
-            Connection::Postgres(connection) => postgres::activities(connection, order, visit).await,
+            Connection::Sqlite(connection) => sqlite::activities(connection, order, filter, visit).await,
+            Connection::Postgres(connection) => postgres::activities(connection, order, filter, visit).await,
         }
     }
 
-    /// Shows every session info to `visit`, by session id, and returns how many there were.
+    /// Shows the session infos of the activities that `filter` lets through to `visit`, by session
+    /// id, and returns how many there were. An empty filter lets through all session infos.
     ///
     /// # Errors
     /// The database fails or `visit` does; what was visited until then stays visited.
     pub async fn session_infos(
         &mut self,
+        filter: &ExportFilter,
         visit: impl FnMut(&SessionInfoRow<'_>) -> io::Result<()>,
     ) -> Result<u64, ExportError> {
         match &mut self.0 {
-            Connection::Sqlite(connection) => sqlite::session_infos(connection, visit).await,
-            Connection::Postgres(connection) => postgres::session_infos(connection, visit).await,
+            Connection::Sqlite(connection) => sqlite::session_infos(connection, filter, visit).await,
+            Connection::Postgres(connection) => postgres::session_infos(connection, filter, visit).await,
+        }
+    }
+
+    /// Shows every dead letter to `visit`, by id.
+    ///
+    /// # Errors
+    /// The database fails or `visit` does; what was visited until then stays visited.
+    pub async fn dead_letters(
+        &mut self,
+        visit: impl FnMut(Letter) -> io::Result<()>,
+    ) -> Result<(), ExportError> {
+        match &mut self.0 {
+            Connection::Sqlite(connection) => dead_letters::sqlite::all(connection, visit).await,
+            Connection::Postgres(connection) => dead_letters::postgres::all(connection, visit).await,
         }
     }
 }

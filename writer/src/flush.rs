@@ -7,6 +7,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use shared::chance;
+use shared::failpoint::{self, Place, Sabotage};
 use shared::lifecycle::TaskResult;
 use shared::queue::Settle;
 use shared::store::{Batch, Store, StoreError, StoreReport};
@@ -98,6 +100,7 @@ impl<S: Store> Lane<S> {
         loop {
             let due = self.maintain_at.unwrap_or_else(|| Instant::now() + self.limits.maintain_every);
             tokio::select! {
+                biased;
                 work = &mut take => return work.ok(),
                 () = tokio::time::sleep_until(due) => self.maintain_if_due().await,
             }
@@ -122,7 +125,12 @@ impl<S: Store> Lane<S> {
     }
 
     async fn flush<Q: Settle>(&mut self, work: Work<Ticket<Q>>, memory: &mut Memory) {
-        let Work { batch, tickets } = work;
+        let Work { batch, mut tickets } = work;
+        if failpoint::is_armed(Sabotage::AckFirst)
+            && let Some(nothing) = Remainder::new(Batch::default(), 0).committed_all()
+        {
+            settle::stored(std::mem::take(&mut tickets), nothing, &self.telemetry).await;
+        }
         let mut keeper = Keeper::new(self.limits.extend_every);
         let mut remainder = Remainder::new(batch, memory.guilty);
         let mut rows_in_table = 0;
@@ -156,6 +164,7 @@ impl<S: Store> Lane<S> {
         (memory.failures, memory.trust) = (0, SchemaTrust::Fits);
         self.database.lane(self.number, LaneState::Working);
         if let Some(committed) = remainder.committed_all() {
+            failpoint::reach(Place::BeforeAck);
             settle::stored(tickets, committed, &self.telemetry).await;
         }
     }
@@ -171,6 +180,7 @@ impl<S: Store> Lane<S> {
         let until = started + self.limits.attempt_time_max;
         self.database.works_until(until);
         let outcome = tokio::select! {
+            biased;
             result = self.store.store(batch) => Some(result),
             never = keeper.keep(tickets, until, &self.telemetry) => match never {},
             () = self.stop.expired() => None,
@@ -181,7 +191,9 @@ impl<S: Store> Lane<S> {
 
     fn committed(&mut self, batch: &Batch, report: &StoreReport) {
         self.telemetry.batch_committed(batch.delivered, batch.activities.len(), report);
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).learn(&batch.session_infos);
+        // Infos of what was suppressed are not stored.
+        let stored = if report.suppressed == 0 { batch.session_infos.as_slice() } else { &[] };
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).learn(stored, report.infos_version);
     }
 
     /// How long to wait before the next attempt; `None`: not at all.
@@ -193,7 +205,7 @@ impl<S: Store> Lane<S> {
         memory: &mut Memory,
     ) -> Option<Duration> {
         let failures = memory.failures.saturating_add(1);
-        match retry::next(error.kind, failures, rand::random()) {
+        match retry::next(error.kind, failures, chance::fraction()) {
             Next::Retry { after } => {
                 memory.failures = failures;
                 self.report_failure(error, after, memory.trust);
@@ -232,10 +244,10 @@ impl<S: Store> Lane<S> {
     fn blame_schema(&self, error: &StoreError, memory: &mut Memory) -> Duration {
         memory.failures = memory.failures.saturating_add(1);
         memory.trust = SchemaTrust::Blamed;
-        tracing::error!(%error, sqlstate = error.sqlstate, "the schema does not fit: nothing more is pulled");
-        let reason = format!("the schema does not fit, run `djaffar migrate`: {error}");
+        tracing::error!(%error, sqlstate = error.sqlstate, "nothing more is pulled until this is mended");
+        let reason = format!("stopped until the schema or a limit is mended: {error}");
         self.database.lane(self.number, LaneState::AwaitingSchema(reason));
-        retry::schema_delay(memory.failures, rand::random())
+        retry::schema_delay(memory.failures, chance::fraction())
     }
 
     /// Waits while the frames are kept; fails when the writer stops and retrying with it.

@@ -99,6 +99,7 @@ impl Remainder {
         rest.delivered -= activities.len() as u64;
         let first = Batch {
             session_infos: infos_of(&activities, &infos),
+            infos_known: rest.infos_known,
             dead_letters: Vec::new(),
             delivered: activities.len() as u64,
             activities,
@@ -140,6 +141,7 @@ impl Remainder {
             whole.session_infos.extend(piece.session_infos);
             whole.dead_letters.extend(piece.dead_letters);
             whole.delivered += piece.delivered;
+            whole.infos_known = piece.infos_known;
             whole.redelivered = piece.redelivered;
         }
         whole.dead_letters.truncate(self.letters_before);

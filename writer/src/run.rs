@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use shared::chance;
 use shared::frame::BODY_BYTES_MAX;
 use shared::lifecycle::{OwnedTask, Shutdown, TaskError, TaskResult, spawn_owned};
 use shared::queue::{FrameConsumer, QueueBacklog};
@@ -81,6 +82,7 @@ impl Writer {
             spawn_owned(watch_backlog(Arc::clone(&backlog), self.queue.clone(), self.telemetry.clone()));
         let Some(first) = stores.first_mut() else { return Ok(()) };
         tokio::select! {
+            biased;
             () = self.stop.retries_end() => return Ok(()),
             () = self.reach(first) => {}
         }
@@ -103,9 +105,9 @@ impl Writer {
         while let Err(error) = store.maintain(shared::time::now()).await {
             failures += 1;
             let pause = match error.kind {
-                StoreErrorKind::Schema | StoreErrorKind::Data => schema_delay(failures, rand::random()),
+                StoreErrorKind::Schema | StoreErrorKind::Data => schema_delay(failures, chance::fraction()),
                 StoreErrorKind::Transient | StoreErrorKind::Timeout => {
-                    transient_delay(failures, rand::random())
+                    transient_delay(failures, chance::fraction())
                 }
             };
             tracing::warn!(%error, sqlstate = error.sqlstate, "the database cannot be used yet");

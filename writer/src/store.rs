@@ -6,6 +6,7 @@
 pub mod contract;
 #[cfg(any(test, feature = "test-util"))]
 pub mod memory;
+mod month;
 pub mod postgres;
 pub mod sqlite;
 pub mod status;

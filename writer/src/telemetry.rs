@@ -241,7 +241,7 @@ mod tests {
     #[test]
     fn the_snapshot_adds_up_what_was_committed() {
         let telemetry = WriterTelemetry::new();
-        let report = StoreReport { stored: 7, duplicate: 2, dead: 1, suppressed: 0 };
+        let report = StoreReport { stored: 7, duplicate: 2, dead: 1, ..StoreReport::default() };
         telemetry.batch_committed(10, 9, &report);
         telemetry.batch_committed(10, 9, &report);
         let snapshot = telemetry.snapshot();

@@ -123,10 +123,10 @@ impl World {
     }
 }
 
-fn frame(activities: impl IntoIterator<Item = Activity>) -> Frame {
+pub(crate) fn frame(activities: impl IntoIterator<Item = Activity>) -> Frame {
     let mut builder = FrameBuilder::new(FRAME_BYTES_MAX);
     for activity in activities {
-        let encoded = activity.into();
+        let encoded = (&activity).into();
         assert!(builder.has_room_for(&encoded));
         builder.push(&encoded);
     }

@@ -137,7 +137,7 @@ fn an_info_is_sent_until_it_is_known_to_be_committed() {
     assert_eq!(first[1].first_seen, activity(10).received_at.instant());
     assert_eq!(first[1].user_agent, activity(10).user_agent);
     assert_eq!(infos(0..20, &mut known), first, "not committed yet");
-    known.learn(&first);
+    known.learn(&first, known.version());
     assert!(infos(0..20, &mut known).is_empty());
     assert_eq!(infos(15..25, &mut known).len(), 1);
 }

@@ -7,24 +7,20 @@ use std::time::Duration;
 use futures_util::TryStreamExt;
 use shared::secret::Secret;
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{ConnectOptions, PgConnection, Row};
+use sqlx::{ConnectOptions, PgConnection};
 use tokio::time::timeout;
 
-use super::{ActivityOrder, ActivityRow, ExportError, SessionInfoRow};
+use super::binary::{Decoder, Values};
+use super::filter::{ACTIVITY_COLUMNS, ExportFilter, Operand, SESSION_INFO_COLUMNS};
+use super::{ActivityOrder, ActivityRow, ExportError, NO_TABLES, POSTGRES_NO_SUCH_TABLE, SessionInfoRow};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// `undefined_table`
-const NO_SUCH_TABLE: &str = "42P01";
 
-/// Kept until the connection ends; a long dump is no runaway query.
-const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = 0";
-const BY_ID: &str = "\
-SELECT id, date, received_at, session_id, user_id, ip_address, path, referer FROM activity ORDER BY id, date";
-const BY_DATE: &str = "\
-SELECT id, date, received_at, session_id, user_id, ip_address, path, referer FROM activity ORDER BY date, id";
-/// In the order of the database, as Django's fixtures: it depends on the collation of the column.
-const SESSION_INFOS: &str = "SELECT session_id, user_agent, first_seen FROM session_info ORDER BY session_id";
-
+/// Kept until the connection ends; a long dump is no runaway query. In the filter's literals a
+/// backslash must be nothing special.
+const SNAPSHOT: &str = "\
+BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = 0;
+SET LOCAL standard_conforming_strings = on";
 pub(super) async fn open(url: &Secret) -> Result<PgConnection, ExportError> {
     let options = PgConnectOptions::from_str(url.expose())
         .map_err(ExportError::Unreachable)?
@@ -47,55 +43,98 @@ pub(super) async fn open(url: &Secret) -> Result<PgConnection, ExportError> {
 pub(super) async fn activities(
     connection: &mut PgConnection,
     order: ActivityOrder,
+    filter: &ExportFilter,
     mut visit: impl FnMut(&ActivityRow<'_>) -> io::Result<()>,
 ) -> Result<u64, ExportError> {
-    let statement = match order {
-        ActivityOrder::Id => BY_ID,
-        ActivityOrder::Date => BY_DATE,
-    };
-    let mut rows = sqlx::query(statement).persistent(false).fetch(connection);
-    let mut count = 0;
-    while let Some(row) = rows.try_next().await.map_err(explained)? {
+    copy(connection, &filter.activities_query(order, literal), ACTIVITY_COLUMNS, |mut values| {
         let activity = ActivityRow {
-            id: row.try_get(0).map_err(ExportError::Database)?,
-            date: row.try_get(1).map_err(ExportError::Database)?,
-            received_at: row.try_get(2).map_err(ExportError::Database)?,
-            session_id: row.try_get(3).map_err(ExportError::Database)?,
-            user_id: row.try_get(4).map_err(ExportError::Database)?,
-            ip_address: row.try_get(5).map_err(ExportError::Database)?,
-            path: row.try_get(6).map_err(ExportError::Database)?,
-            referer: row.try_get(7).map_err(ExportError::Database)?,
+            id: values.uuid()?,
+            date: values.date("activity.date")?,
+            received_at: values.date("activity.received_at")?,
+            session_id: values.optional_text()?,
+            user_id: values.optional_text()?,
+            ip_address: values.optional_text()?,
+            path: values.text()?,
+            referer: values.text()?,
         };
-        visit(&activity).map_err(ExportError::Output)?;
-        count += 1;
-    }
-    Ok(count)
+        visit(&activity).map_err(ExportError::Output)
+    })
+    .await
 }
 
 pub(super) async fn session_infos(
     connection: &mut PgConnection,
+    filter: &ExportFilter,
     mut visit: impl FnMut(&SessionInfoRow<'_>) -> io::Result<()>,
 ) -> Result<u64, ExportError> {
-    let mut rows = sqlx::query(SESSION_INFOS).persistent(false).fetch(connection);
-    let mut count = 0;
-    while let Some(row) = rows.try_next().await.map_err(explained)? {
+    copy(connection, &filter.session_infos_query(literal), SESSION_INFO_COLUMNS, |mut values| {
         let info = SessionInfoRow {
-            session_id: row.try_get(0).map_err(ExportError::Database)?,
-            user_agent: row.try_get(1).map_err(ExportError::Database)?,
-            first_seen: row.try_get(2).map_err(ExportError::Database)?,
+            session_id: values.text()?,
+            user_agent: values.text()?,
+            first_seen: values.date("session_info.first_seen")?,
         };
-        visit(&info).map_err(ExportError::Output)?;
-        count += 1;
+        visit(&info).map_err(ExportError::Output)
+    })
+    .await
+}
+
+/// COPY takes no parameters.
+fn literal(operand: &Operand<'_>) -> String {
+    match operand {
+        Operand::Date(date) => format!("'{}'", date.format("%Y-%m-%d %H:%M:%S%.6f+00")),
+        Operand::Text(text) => format!("'{}'", text.replace('\'', "''")),
+    }
+}
+
+async fn copy(
+    connection: &mut PgConnection,
+    query: &str,
+    columns: usize,
+    mut visit: impl FnMut(Values<'_>) -> Result<(), ExportError>,
+) -> Result<u64, ExportError> {
+    let statement = format!("COPY ({query}) TO STDOUT (FORMAT binary)");
+    let mut messages = connection.copy_out_raw(&statement).await.map_err(explained)?;
+    let (mut decoder, mut count) = (Decoder::default(), 0);
+    while let Some(message) = messages.try_next().await.map_err(explained)? {
+        let counted = |values: Values<'_>| visit(values).map(|()| count += 1);
+        decoder.message(&message, columns, counted)?;
     }
     Ok(count)
 }
 
 /// A database without our tables is not broken: nothing has been stored yet.
-fn explained(error: sqlx::Error) -> ExportError {
+pub(crate) fn explained(error: sqlx::Error) -> ExportError {
     match error.as_database_error().and_then(|database| database.code()) {
-        Some(code) if code == NO_SUCH_TABLE => ExportError::NoRowsYet(
-            "the database has no tables of djaffar yet: run `djaffar migrate` first".to_owned(),
-        ),
+        Some(code) if code == POSTGRES_NO_SUCH_TABLE => ExportError::NoRowsYet(NO_TABLES.to_owned()),
         _ => ExportError::Database(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use shared::event::UserId;
+
+    use super::*;
+
+    #[test]
+    fn a_filter_is_made_of_literals_that_end_where_they_should() {
+        let day = "2026-11-25T00:00:00Z".parse().expect("a date");
+        let user = UserId::new("o'x\\' OR true --").expect("a user id");
+        let filter = ExportFilter { since: Some(day), user: Some(user), ..ExportFilter::default() };
+        let condition = "date >= '2026-11-25 00:00:00.000000+00' AND user_id = 'o''x\\'' OR true --'";
+        assert_eq!(
+            filter.activities_query(ActivityOrder::Date, literal),
+            format!(
+                "SELECT id, date, received_at, session_id, user_id, ip_address, path, referer FROM activity \
+                 WHERE {condition} ORDER BY date, id"
+            )
+        );
+        assert_eq!(
+            filter.session_infos_query(literal),
+            format!(
+                "SELECT session_id, user_agent, first_seen FROM session_info WHERE session_id IN (SELECT session_id FROM activity WHERE {condition}) \
+                 ORDER BY session_id"
+            )
+        );
     }
 }

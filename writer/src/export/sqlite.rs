@@ -6,28 +6,22 @@ use std::time::Duration;
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 use futures_util::TryStreamExt;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
-use sqlx::{ConnectOptions, Row, SqliteConnection};
+use sqlx::query::Query;
+use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions, SqliteRow};
+use sqlx::{AssertSqlSafe, ConnectOptions, Row, Sqlite, SqliteConnection};
 use uuid::Uuid;
 
+use super::filter::{ExportFilter, Operand};
 use super::{ActivityOrder, ActivityRow, ExportError, SessionInfoRow};
+use crate::store::sqlite::django_text;
 
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Rows that SQLite's thread reads ahead.
 const ROWS_AHEAD: usize = 512;
 
-const BY_ID: &str = "\
-SELECT id, date, received_at, session_id, user_id, ip_address, path, referer FROM activity ORDER BY id, date";
-const BY_DATE: &str = "\
-SELECT id, date, received_at, session_id, user_id, ip_address, path, referer FROM activity ORDER BY date, id";
-const SESSION_INFOS: &str = "SELECT session_id, user_agent, first_seen FROM session_info ORDER BY session_id";
-
 pub(super) async fn open(path: &Path) -> Result<SqliteConnection, ExportError> {
     if !path.exists() {
-        return Err(ExportError::NoRowsYet(format!(
-            "there is no database at {}: name it with --database or --data-dir, or run `djaffar serve` first",
-            path.display()
-        )));
+        return Err(missing(path));
     }
     let options = SqliteConnectOptions::new()
         .filename(path)
@@ -35,19 +29,27 @@ pub(super) async fn open(path: &Path) -> Result<SqliteConnection, ExportError> {
         .busy_timeout(BUSY_TIMEOUT)
         .row_buffer_size(ROWS_AHEAD)
         .disable_statement_logging();
-    options.connect().await.map_err(ExportError::Unreachable)
+    let mut connection = options.connect().await.map_err(ExportError::Unreachable)?;
+    // From its first read on, one snapshot.
+    sqlx::raw_sql("BEGIN").execute(&mut connection).await.map_err(ExportError::Unreachable)?;
+    Ok(connection)
+}
+
+pub(crate) fn missing(path: &Path) -> ExportError {
+    ExportError::NoRowsYet(format!(
+        "there is no database at {}: name it with --database or --data-dir, or run `djaffar serve` first",
+        path.display()
+    ))
 }
 
 pub(super) async fn activities(
     connection: &mut SqliteConnection,
     order: ActivityOrder,
+    filter: &ExportFilter,
     mut visit: impl FnMut(&ActivityRow<'_>) -> io::Result<()>,
 ) -> Result<u64, ExportError> {
-    let statement = match order {
-        ActivityOrder::Id => BY_ID,
-        ActivityOrder::Date => BY_DATE,
-    };
-    let mut rows = sqlx::query(statement).fetch(connection);
+    let statement = filter.activities_query(order, |_| "?");
+    let mut rows = bound(statement, filter).fetch(connection);
     let mut count = 0;
     while let Some(row) = rows.try_next().await.map_err(explained)? {
         let activity = ActivityRow {
@@ -68,9 +70,11 @@ pub(super) async fn activities(
 
 pub(super) async fn session_infos(
     connection: &mut SqliteConnection,
+    filter: &ExportFilter,
     mut visit: impl FnMut(&SessionInfoRow<'_>) -> io::Result<()>,
 ) -> Result<u64, ExportError> {
-    let mut rows = sqlx::query(SESSION_INFOS).fetch(connection);
+    let statement = filter.session_infos_query(|_| "?");
+    let mut rows = bound(statement, filter).fetch(connection);
     let mut count = 0;
     while let Some(row) = rows.try_next().await.map_err(explained)? {
         let info = SessionInfoRow {
@@ -82,6 +86,15 @@ pub(super) async fn session_infos(
         count += 1;
     }
     Ok(count)
+}
+
+fn bound(statement: String, filter: &ExportFilter) -> Query<'static, Sqlite, SqliteArguments> {
+    filter.conditions().into_iter().fold(sqlx::query(AssertSqlSafe(statement)), |query, condition| {
+        query.bind(match condition.value {
+            Operand::Date(date) => django_text(date),
+            Operand::Text(text) => text.into(),
+        })
+    })
 }
 
 fn text(row: &SqliteRow, column: usize) -> Result<&str, ExportError> {
@@ -97,7 +110,7 @@ fn id(text: &str) -> Result<Uuid, ExportError> {
 }
 
 /// As Django's ORM writes it: `YYYY-MM-DD HH:MM:SS[.ffffff]`, UTC.
-fn instant(column: &'static str, text: &str) -> Result<DateTime<Utc>, ExportError> {
+pub(crate) fn instant(column: &'static str, text: &str) -> Result<DateTime<Utc>, ExportError> {
     NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f")
         .map(|instant| instant.and_utc())
         .map_err(|_| corrupt(column, text, "a datetime as Django writes it"))
@@ -108,7 +121,7 @@ fn corrupt(column: &'static str, value: &str, expected: &'static str) -> ExportE
 }
 
 /// A file without our tables is not broken: nothing has been stored yet.
-fn explained(error: sqlx::Error) -> ExportError {
+pub(crate) fn explained(error: sqlx::Error) -> ExportError {
     match error.as_database_error() {
         Some(database) if database.message().starts_with("no such table") => ExportError::NoRowsYet(
             "the database has no tables of djaffar yet: run `djaffar migrate` or `djaffar serve` first"

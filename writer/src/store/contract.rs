@@ -3,17 +3,26 @@
 use std::future::Future;
 
 use bytes::Bytes;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use shared::accounting::Accounting;
 use shared::event::{Activity, SessionId, UserAgent};
 use shared::frame::FrameId;
 use shared::store::{
-    Batch, DeadLetter, Origin, Redelivered, SessionInfo, Store, StoreErrorKind, StoreReport, StoredActivity,
+    Batch, DeadLetter, InfosVersion, Origin, Redelivered, SessionInfo, Store, StoreErrorKind, StoreReport,
+    StoredActivity,
 };
 use uuid::Uuid;
 
+use crate::subject::Subject;
+use crate::suppression::ErasureMode;
+
+pub use erasure::{
+    an_erased_user_leaves_neither_rows_nor_letters_nor_infos, an_info_that_was_removed_is_stored_again,
+    the_anonymised_keep_their_rows_and_nothing_else, what_is_still_queued_of_the_erased_is_suppressed,
+};
 pub use sample::{activity, batch, instant, session, with_infos};
 
+mod erasure;
 mod sample;
 
 /// An adapter's database, empty at first, and how the suite reads it back.
@@ -24,6 +33,9 @@ pub trait StoreFixture: Send + Sync {
     fn open(&self, writer_id: &str) -> impl Future<Output = Self::Store> + Send;
 
     fn rows(&self) -> impl Future<Output = Rows> + Send;
+
+    /// Erases what the subject has here and what was received until the returned instant.
+    fn erase(&self, subject: &Subject, mode: ErasureMode) -> impl Future<Output = DateTime<Utc>> + Send;
 }
 
 /// Everything in the database.
@@ -46,15 +58,7 @@ impl Rows {
 
     /// Of all writers.
     fn totals(&self) -> Accounting {
-        self.accounting.iter().fold(Accounting::default(), |mut sum, row| {
-            assert!(row.closes(), "{row:?}");
-            sum.delivered += row.delivered;
-            sum.stored += row.stored;
-            sum.duplicate += row.duplicate;
-            sum.dead += row.dead;
-            sum.suppressed += row.suppressed;
-            sum
-        })
+        self.accounting.iter().inspect(|row| assert!(row.closes(), "{row:?}")).sum()
     }
 }
 
@@ -80,6 +84,10 @@ macro_rules! store_contract {
             wild_dates_are_stored
             ten_thousand_rows_fit_one_batch
             maintenance_may_be_repeated
+            an_erased_user_leaves_neither_rows_nor_letters_nor_infos
+            what_is_still_queued_of_the_erased_is_suppressed
+            the_anonymised_keep_their_rows_and_nothing_else
+            an_info_that_was_removed_is_stored_again
         );
     };
     (@each $fixture:expr; $($case:ident)*) => {$(
@@ -101,7 +109,7 @@ async fn opened<F: StoreFixture>(fixture: &F) -> F::Store {
 async fn store_at_last(store: &mut impl Store, batch: &Batch) -> StoreReport {
     for _ in 0..100 {
         match store.store(batch).await {
-            Ok(report) => return report,
+            Ok(report) => return StoreReport { infos_version: InfosVersion::default(), ..report },
             Err(error) if error.kind == StoreErrorKind::Transient => {}
             Err(error) => panic!("{:?}: {error}", error.kind),
         }
@@ -110,7 +118,7 @@ async fn store_at_last(store: &mut impl Store, batch: &Batch) -> StoreReport {
 }
 
 fn report(stored: u64, duplicate: u64, dead: u64) -> StoreReport {
-    StoreReport { stored, duplicate, dead, suppressed: 0 }
+    StoreReport { stored, duplicate, dead, ..StoreReport::default() }
 }
 
 fn info(session_id: &SessionId, agent: &str, first_seen: i64) -> SessionInfo {
@@ -319,7 +327,7 @@ pub async fn maintenance_may_be_repeated(fixture: &impl StoreFixture) {
     // Later months, an earlier clock, another connection: what is stored stays.
     let now: DateTime<Utc> = instant(0);
     for days in [0, 40, 400, -40] {
-        store.maintain(now + chrono::TimeDelta::days(days)).await.expect("maintenance");
+        store.maintain(now + TimeDelta::days(days)).await.expect("maintenance");
     }
     fixture.open("another").await.maintain(now).await.expect("maintenance by another writer");
     assert_eq!(store_at_last(&mut store, &batch([activity(1), activity(2)])).await, report(1, 1, 0));

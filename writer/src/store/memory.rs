@@ -7,7 +7,15 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use shared::accounting::Accounting;
 use shared::event::{Activity, EventDate, EventId, SessionId, UserAgent};
-use shared::store::{Batch, DeadLetter, SessionInfo, Store, StoreError, StoreErrorKind, StoreReport};
+use shared::store::{
+    Batch, DeadLetter, InfosVersion, SessionInfo, Store, StoreError, StoreErrorKind, StoreReport,
+};
+
+use crate::dead_letters::refused_activity;
+use crate::subject::Subject;
+use crate::suppression::{ErasureMode, SubjectDigests, Suppression, Suppressions};
+
+const SALT: &[u8] = b"of the tests";
 
 /// What the next attempts do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +39,8 @@ struct Tables {
     session_infos: BTreeMap<SessionId, SessionInfo>,
     dead_letters: Vec<DeadLetter>,
     accounting: BTreeMap<String, Accounting>,
+    suppressions: Vec<Suppression>,
+    infos_version: InfosVersion,
     script: VecDeque<Attempt>,
     maintenance: VecDeque<StoreErrorKind>,
     poison: HashSet<EventId>,
@@ -105,6 +115,11 @@ impl MemoryDatabase {
         self.tables().maintained
     }
 
+    /// Takes what is stored of the subject until then, and meets what is still to come.
+    pub fn erase(&self, subject: &Subject, mode: ErasureMode, until: DateTime<Utc>) {
+        self.tables().erase(subject, mode, until);
+    }
+
     fn tables(&self) -> MutexGuard<'_, Tables> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -112,8 +127,10 @@ impl MemoryDatabase {
 
 impl Tables {
     fn commit(&mut self, writer_id: &str, batch: &Batch) -> StoreReport {
+        let suppressions = Suppressions::new(0, SALT, self.suppressions.iter().cloned());
+        let screened = suppressions.screen(batch, self.infos_version);
         let mut stored = 0;
-        for row in &batch.activities {
+        for row in &*screened.activities {
             let key = (row.activity.date, row.activity.id);
             self.activities.entry(key).or_insert_with(|| {
                 stored += 1;
@@ -121,10 +138,10 @@ impl Tables {
                 Activity { user_agent: UserAgent::default(), ..row.activity.clone() }
             });
         }
-        for info in &batch.session_infos {
+        for info in &*screened.session_infos {
             self.session_infos.entry(info.session_id.clone()).or_insert_with(|| info.clone());
         }
-        for letter in &batch.dead_letters {
+        for letter in &*screened.dead_letters {
             let same = |kept: &DeadLetter| match letter.origin.frame_id {
                 Some(_) => kept.origin == letter.origin,
                 None => kept.bytes == letter.bytes,
@@ -134,9 +151,32 @@ impl Tables {
                 self.dead_letters.push(letter.clone());
             }
         }
-        let report = StoreReport::of(batch, stored);
+        let report = screened.report(stored);
         self.accounting.entry(writer_id.to_owned()).or_default().add(batch.delivered, &report);
         report
+    }
+
+    fn erase(&mut self, subject: &Subject, mode: ErasureMode, until: DateTime<Utc>) {
+        let digest = SubjectDigests::new(SALT).digest(subject.kind(), &subject.value());
+        self.suppressions.push(Suppression { kind: subject.kind(), mode, digest, received_until: until });
+        let is_meant =
+            |activity: &Activity| subject.owns(activity) && activity.received_at.instant() <= until;
+        match mode {
+            ErasureMode::Erase => self.activities.retain(|_, activity| !is_meant(activity)),
+            ErasureMode::Anonymise => {
+                for activity in self.activities.values_mut().filter(|activity| is_meant(activity)) {
+                    (activity.user_id, activity.session_id, activity.ip_address) = (None, None, None);
+                }
+            }
+        }
+        self.dead_letters.retain(|letter| {
+            let activity = refused_activity(letter.origin.frame_id.is_some(), letter.bytes.clone());
+            activity.is_none_or(|activity| !is_meant(&activity))
+        });
+        let sessions: HashSet<_> =
+            self.activities.values().filter_map(|activity| activity.session_id.clone()).collect();
+        self.session_infos.retain(|session_id, _| sessions.contains(session_id));
+        self.infos_version.0 += 1;
     }
 }
 
@@ -204,14 +244,24 @@ impl Store for MemoryStore {
 
 #[cfg(test)]
 mod tests {
+    use chrono::{DateTime, SubsecRound, Utc};
+
     use super::MemoryDatabase;
     use crate::store::contract::{Rows, StoreFixture};
+    use crate::subject::Subject;
+    use crate::suppression::ErasureMode;
 
     impl StoreFixture for MemoryDatabase {
         type Store = super::MemoryStore;
 
         async fn open(&self, writer_id: &str) -> Self::Store {
             Self::open(self, writer_id)
+        }
+
+        async fn erase(&self, subject: &Subject, mode: ErasureMode) -> DateTime<Utc> {
+            let until = shared::time::now().trunc_subsecs(6);
+            Self::erase(self, subject, mode, until);
+            until
         }
 
         async fn rows(&self) -> Rows {

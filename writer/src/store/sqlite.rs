@@ -13,11 +13,21 @@ use sqlx::{ConnectOptions, SqliteConnection};
 
 use self::error::{Failure, within};
 use super::status::StoreStatus;
+use crate::suppression::Suppressions;
 
+mod chunk;
+mod erase;
 mod error;
 mod insert;
+mod prune;
 mod schema;
 mod status;
+mod suppression;
+
+pub use erase::erase;
+pub use prune::{is_due, prune};
+
+pub(crate) use insert::django_text;
 
 /// One name for all writers of one file: their totals add up in its row.
 const WRITER_ID: &str = "sqlite";
@@ -38,19 +48,30 @@ pub struct SqliteStore {
     /// Brought up to date; taken out during a transaction, so that a failed or
     /// abandoned one drops it.
     connection: Option<SqliteConnection>,
+    account: &'static str,
+    suppressions: Suppressions,
 }
 
 impl SqliteStore {
     /// No I/O: the file is opened by the first use.
     #[must_use]
     pub fn new(config: SqliteConfig) -> Self {
-        Self { config, connection: None }
+        Self { config, connection: None, account: WRITER_ID, suppressions: Suppressions::unread() }
+    }
+
+    /// Names the row of `accounting`, for rows that come from no queue.
+    #[must_use]
+    pub fn accounted_as(self, account: &'static str) -> Self {
+        Self { account, ..self }
     }
 
     async fn connected(&mut self) -> Result<SqliteConnection, StoreError> {
         match self.connection.take() {
             Some(connection) => Ok(connection),
-            None => within(TRANSACTION_DEADLINE, open(&self.config.path)).await,
+            None => {
+                self.suppressions = Suppressions::unread();
+                within(TRANSACTION_DEADLINE, open(&self.config.path)).await
+            }
         }
     }
 }
@@ -58,7 +79,8 @@ impl SqliteStore {
 impl Store for SqliteStore {
     async fn store(&mut self, batch: &Batch) -> Result<StoreReport, StoreError> {
         let mut connection = self.connected().await?;
-        let report = within(TRANSACTION_DEADLINE, insert::transaction(&mut connection, batch)).await?;
+        let transaction = insert::transaction(&mut connection, batch, self.account, &mut self.suppressions);
+        let report = within(TRANSACTION_DEADLINE, transaction).await?;
         self.connection = Some(connection);
         Ok(report)
     }

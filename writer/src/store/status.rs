@@ -31,6 +31,19 @@ impl StoreStatus {
             dead_letters: DeadLetterTotals { count: count.cast_unsigned(), bytes: bytes.cast_unsigned() },
         }
     }
+
+    /// All writers together, past ones too.
+    #[must_use]
+    pub fn total(&self) -> Accounting {
+        self.accounting.iter().map(|(_, accounts)| accounts).sum()
+    }
+
+    /// Without what was loaded, which no ingest has accepted.
+    #[must_use]
+    pub fn total_from_queues(&self) -> Accounting {
+        let writers = self.accounting.iter().filter(|(writer, _)| !crate::load::is_account(writer));
+        writers.map(|(_, accounts)| accounts).sum()
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]

@@ -145,5 +145,9 @@ pub fn with_infos(mut batch: Batch) -> Batch {
 
 /// The row has no user agent.
 pub(super) fn as_read_back(row: &StoredActivity) -> Activity {
-    Activity { user_agent: UserAgent::default(), ..row.activity.clone() }
+    without_agent(row.activity.clone())
+}
+
+pub(super) fn without_agent(activity: Activity) -> Activity {
+    Activity { user_agent: UserAgent::default(), ..activity }
 }

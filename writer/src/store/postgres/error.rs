@@ -16,8 +16,16 @@ pub(super) enum Failure {
     Late(Duration),
     #[error("the database has schema version {found}, this djaffar knows {known}: upgrade djaffar")]
     NewerSchema { found: i64, known: i64 },
+    #[error(
+        "the database has schema version {found}, this djaffar needs {known}: start the writer of this version, or \
+         run `djaffar migrate`"
+    )]
+    OlderSchema { found: i64, known: i64 },
     #[error("the database server is too old: djaffar needs PostgreSQL 14 or later ({0})")]
     OldServer(sqlx::Error),
+    /// A certificate may be renewed: waited for, as an outage is.
+    #[error("PostgreSQL (--database): {0}")]
+    NoTls(String),
 }
 
 /// Some codes mean another thing while rows are copied.
@@ -51,10 +59,19 @@ impl Failure {
                 let code = error.code().unwrap_or_default();
                 class_of(&code, error.constraint(), *during)
             }
-            Self::Database { .. } => Class::Kind(StoreErrorKind::Transient),
+            Self::Database { .. } | Self::NoTls(_) => Class::Kind(StoreErrorKind::Transient),
             Self::Late(_) => Class::Kind(StoreErrorKind::Timeout),
-            Self::NewerSchema { .. } | Self::OldServer(_) => Class::Kind(StoreErrorKind::Schema),
+            Self::NewerSchema { .. } | Self::OlderSchema { .. } | Self::OldServer(_) => {
+                Class::Kind(StoreErrorKind::Schema)
+            }
         }
+    }
+
+    /// No partition takes a row. That may be over with the next statement: one that was planned before
+    /// its month was made still puts the row into the default partition, which takes it no more.
+    pub(super) fn is_misrouted(&self) -> bool {
+        let Self::Database { source: sqlx::Error::Database(error), .. } = self else { return false };
+        error.code().is_some_and(|code| code == "23514") && error.constraint().is_none()
     }
 
     pub(super) fn sqlstate(&self) -> Option<String> {
@@ -62,7 +79,7 @@ impl Failure {
             Self::Database { source, .. } | Self::OldServer(source) => {
                 source.as_database_error().and_then(|error| error.code()).map(std::borrow::Cow::into_owned)
             }
-            Self::Late(_) | Self::NewerSchema { .. } => None,
+            Self::Late(_) | Self::NewerSchema { .. } | Self::OlderSchema { .. } | Self::NoTls(_) => None,
         }
     }
 }

@@ -7,8 +7,7 @@
 //! make the last write longer than a segment: a full segment goes out, and
 //! is acknowledged, at once. Measured with 20 rows over loopback: 6 ms instead of 45.
 
-use std::net::IpAddr;
-
+use shared::postgres_route::is_loopback;
 use sqlx::PgConnection;
 use sqlx::postgres::{PgConnectOptions, PgCopyIn};
 
@@ -28,9 +27,7 @@ impl Filling {
         if options.get_socket().is_some() || host.starts_with('/') {
             return Self(0);
         }
-        let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
-        let is_loopback = host == "localhost" || address.is_ok_and(|address| address.is_loopback());
-        let segment = if is_loopback { LOOPBACK_SEGMENT_BYTES } else { NETWORK_SEGMENT_BYTES };
+        let segment = if is_loopback(host) { LOOPBACK_SEGMENT_BYTES } else { NETWORK_SEGMENT_BYTES };
         Self(segment.div_ceil(EMPTY_MESSAGE_BYTES))
     }
 

@@ -13,17 +13,19 @@ use tokio::time::{Instant, sleep};
 
 use super::copy::COLUMNS;
 use super::error::{Failure, within};
-use super::month::Month;
-use super::schema;
+use super::locks::LOCKED;
+use super::{prune, schema};
+use crate::store::month::Month;
 
 const PARTITIONS: &str = "\
 SELECT relname::text FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
-WHERE inhparent = 'activity'::regclass";
+WHERE inhparent = 'activity'::regclass ORDER BY relname";
 /// Read from the catalog itself: `to_regclass` may answer from a cache older than the lock.
 const EXISTS: &str = "\
 SELECT EXISTS (SELECT FROM pg_class WHERE relname = $1
     AND relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = 'activity'::regclass))";
-const STRAY: &str = "activity_stray";
+pub(super) const DEFAULT: &str = "activity_default";
+pub(super) const STRAY: &str = "activity_stray";
 const SHORT_LOCKS: &str = "SET LOCAL lock_timeout = '100ms'";
 /// The default partition becomes an ordinary table and an empty one takes its place.
 const SWAP_DEFAULT: &str = "\
@@ -38,8 +40,6 @@ const MOVED_UNDER_LOCK_MAX: i64 = 50_000;
 /// Rows of one statement that carries strays back.
 const CARRIED_ROWS: u32 = 20_000;
 
-/// lock_not_available and deadlock_detected.
-const LOCKED: [&str; 2] = ["55P03", "40P01"];
 const LOCK_PAUSE: Duration = Duration::from_millis(50);
 /// A month that a long reader keeps from being made is made by a later call.
 const LOCK_BUDGET: Duration = Duration::from_secs(3);
@@ -50,25 +50,30 @@ pub(super) async fn maintain(
     now: DateTime<Utc>,
     deadline: Duration,
 ) -> Result<(), Failure> {
+    let pruned = within(deadline, prune::pruned(connection)).await?;
+    if let Some(month) = make_all(connection, Month::wanted(now, pruned.before), deadline).await? {
+        tracing::warn!(partition = month.partition(), "a long transaction keeps a month from being made");
+    }
+    Ok(())
+}
+
+/// Makes those that are missing; returns the first that a long transaction kept from being made.
+pub(super) async fn make_all(
+    connection: &mut PgConnection,
+    wanted: impl Iterator<Item = Month>,
+    deadline: Duration,
+) -> Result<Option<Month>, Failure> {
     carry_strays(connection, deadline).await?;
-    let partitions: Vec<String> =
-        within(deadline, sqlx::query_scalar(PARTITIONS).fetch_all(&mut *connection)).await?;
-    let partitions: HashSet<String> = partitions.into_iter().collect();
+    let partitions: HashSet<String> = within(deadline, all(connection)).await?.into_iter().collect();
     let give_up = Instant::now() + LOCK_BUDGET;
-    for month in Month::wanted(now).filter(|month| !partitions.contains(&month.partition())) {
+    for month in wanted.filter(|month| !partitions.contains(&month.partition())) {
         match make(connection, month, deadline, give_up).await? {
             Made::Yes => {}
             Made::Swapped => carry_strays(connection, deadline).await?,
-            Made::Locked => {
-                tracing::warn!(
-                    partition = month.partition(),
-                    "a long transaction keeps a month from being made"
-                );
-                break;
-            }
+            Made::Locked => return Ok(Some(month)),
         }
     }
-    Ok(())
+    Ok(None)
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -156,7 +161,7 @@ fn swap(month: Month) -> String {
 }
 
 /// Carries the rows of a former default partition to where they belong; goes on where a killed writer stopped.
-async fn carry_strays(connection: &mut PgConnection, deadline: Duration) -> Result<(), Failure> {
+pub(super) async fn carry_strays(connection: &mut PgConnection, deadline: Duration) -> Result<(), Failure> {
     while within(deadline, exists(connection, STRAY)).await? {
         within(deadline, carry_some(connection)).await?;
     }
@@ -185,6 +190,11 @@ async fn carry_some(connection: &mut PgConnection) -> Result<(), Failure> {
     Ok(transaction.commit().await?)
 }
 
-async fn exists(connection: &mut PgConnection, table: &str) -> Result<bool, Failure> {
+/// The tables of the rows, by name.
+pub(super) async fn all(connection: &mut PgConnection) -> Result<Vec<String>, Failure> {
+    Ok(sqlx::query_scalar(PARTITIONS).fetch_all(connection).await?)
+}
+
+pub(super) async fn exists(connection: &mut PgConnection, table: &str) -> Result<bool, Failure> {
     Ok(sqlx::query_scalar(EXISTS).bind(table).fetch_one(connection).await?)
 }

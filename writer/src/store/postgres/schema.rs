@@ -5,7 +5,10 @@ use sqlx::{Connection, PgConnection};
 use super::error::Failure;
 
 /// In order; never changed once released.
-const MIGRATIONS: [&str; 1] = [include_str!("../../../migrations/postgres/0001_initial.sql")];
+const MIGRATIONS: [&str; 2] = [
+    include_str!("../../../migrations/postgres/0001_initial.sql"),
+    include_str!("../../../migrations/postgres/0002_keeping.sql"),
+];
 
 const VERSION_TABLE_EXISTS: &str = "SELECT to_regclass('djaffar_schema') IS NOT NULL";
 const VERSION_TABLE: &str = "\
@@ -20,7 +23,9 @@ const VERIFY: &str = "\
 SELECT id, date, received_at, session_id, user_id, ip_address, path, referer FROM activity WHERE false;
 SELECT session_id, user_agent, first_seen FROM session_info WHERE false;
 SELECT id, bytes, reason, sqlstate, frame_id, position, first_seen FROM dead_letter WHERE false;
-SELECT writer_id, delivered, stored, duplicate, dead, suppressed, updated_at FROM accounting WHERE false";
+SELECT writer_id, delivered, stored, duplicate, dead, suppressed, updated_at FROM accounting WHERE false;
+SELECT id, salt, suppression_version, info_version, pruned_before, pruned_at FROM keeping WHERE false;
+SELECT kind, mode, digest, received_until FROM suppression WHERE false";
 
 /// Brings the schema up to date.
 pub(super) async fn migrate(connection: &mut PgConnection) -> Result<(), Failure> {
@@ -43,6 +48,18 @@ pub(super) async fn migrate(connection: &mut PgConnection) -> Result<(), Failure
         sqlx::query(MARK).bind(next).execute(&mut *transaction).await?;
     }
     Ok(transaction.commit().await?)
+}
+
+/// For what needs this schema and is no writer, which alone brings it up to date.
+pub(super) async fn require(connection: &mut PgConnection) -> Result<(), Failure> {
+    let known = MIGRATIONS.len() as i64;
+    let exists: bool = sqlx::query_scalar(VERSION_TABLE_EXISTS).fetch_one(&mut *connection).await?;
+    let found = if exists { version(connection).await? } else { 0 };
+    match found.cmp(&known) {
+        std::cmp::Ordering::Less => Err(Failure::OlderSchema { found, known }),
+        std::cmp::Ordering::Equal => Ok(()),
+        std::cmp::Ordering::Greater => Err(Failure::NewerSchema { found, known }),
+    }
 }
 
 /// Fails where somebody has changed a table under the writer.

@@ -3,14 +3,19 @@
 //! An autocommit COPY could outlive its writer and commit after its death.
 //! Every insert is sorted, so that two writers never deadlock.
 
-use shared::store::{Batch, DeadLetter, SessionInfo, StoreReport};
-use sqlx::{AssertSqlSafe, PgConnection};
+use std::borrow::Cow;
+
+use shared::failpoint::{self, Place};
+use shared::store::{Batch, DeadLetter, InfosVersion, SessionInfo, StoreReport};
+use sqlx::{AssertSqlSafe, PgConnection, Row};
 
 use super::approach::Approach;
 use super::connect::Session;
-use super::copy::COLUMNS;
+use super::copy::{COLUMNS, encode};
 use super::error::Failure;
+use super::locks::BEGIN_STORE;
 use super::nagle::Filling;
+use super::suppression;
 
 const SESSION_INFOS: &str = "\
 INSERT INTO session_info (session_id, user_agent, first_seen)
@@ -41,19 +46,39 @@ pub(super) async fn store(
     approach: Approach,
     writer_id: &str,
 ) -> Result<StoreReport, Failure> {
-    let Session { connection, filling, .. } = session;
-    sqlx::raw_sql("BEGIN").execute(&mut *connection).await?;
-    let stored = match approach {
-        _ if batch.activities.is_empty() => 0,
-        Approach::Copy => copy(connection, "activity", encoded, *filling).await?,
-        Approach::Merge => merge(connection, encoded, *filling).await?,
+    let Session { connection, filling, suppressions } = session;
+    let (version, infos) = begin(connection).await?;
+    if suppressions.version() != version {
+        *suppressions = suppression::read(connection, version).await?;
+    }
+    let screened = suppressions.screen(batch, infos);
+    let encoded = match &screened.activities {
+        Cow::Borrowed(_) => Cow::Borrowed(encoded),
+        Cow::Owned(activities) => {
+            let mut bytes = Vec::new();
+            encode(activities, &mut bytes);
+            Cow::Owned(bytes)
+        }
     };
-    insert_session_infos(connection, &batch.session_infos).await?;
-    insert_dead_letters(connection, &batch.dead_letters).await?;
-    let report = StoreReport::of(batch, stored);
+    let stored = match approach {
+        _ if screened.activities.is_empty() => 0,
+        Approach::Copy => copy(connection, "activity", &encoded, *filling).await?,
+        Approach::Merge => merge(connection, &encoded, *filling).await?,
+    };
+    insert_session_infos(connection, &screened.session_infos).await?;
+    insert_dead_letters(connection, &screened.dead_letters).await?;
+    let report = screened.report(stored);
     account(connection, writer_id, batch.delivered, &report).await?;
+    failpoint::reach(Place::BeforeCommit);
     sqlx::raw_sql("COMMIT").execute(&mut *connection).await?;
     Ok(report)
+}
+
+/// The versions of the suppressions and of the session infos.
+async fn begin(connection: &mut PgConnection) -> Result<(i64, InfosVersion), Failure> {
+    let rows = sqlx::raw_sql(BEGIN_STORE).fetch_all(connection).await?;
+    let versions = rows.last().ok_or(sqlx::Error::RowNotFound)?;
+    Ok((versions.try_get(0)?, InfosVersion(versions.try_get(1)?)))
 }
 
 async fn copy(
@@ -67,6 +92,7 @@ async fn copy(
     for piece in encoded.chunks(PIECE_BYTES) {
         stream.send(piece).await.map_err(Failure::in_copy)?;
     }
+    failpoint::reach(Place::MidCopy);
     filling.put_before_end(&mut stream).await.map_err(Failure::in_copy)?;
     stream.finish().await.map_err(Failure::in_copy)
 }
@@ -113,7 +139,7 @@ async fn account(
     delivered: u64,
     report: &StoreReport,
 ) -> Result<(), Failure> {
-    let StoreReport { stored, duplicate, dead, suppressed } = *report;
+    let StoreReport { stored, duplicate, dead, suppressed, .. } = *report;
     let query = [delivered, stored, duplicate, dead, suppressed]
         .into_iter()
         .fold(sqlx::query(ACCOUNTING).bind(writer_id), |query, count| query.bind(count.cast_signed()));

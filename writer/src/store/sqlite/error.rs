@@ -12,8 +12,15 @@ pub(super) enum Failure {
     Database(#[from] sqlx::Error),
     #[error("{} cannot be opened: {source}", path.display())]
     File { path: PathBuf, source: std::io::Error },
+    #[error("SQLite: {0}")]
+    Corrupt(String),
     #[error("the database has schema version {found}, this djaffar knows {known}: upgrade djaffar")]
     NewerSchema { found: i64, known: i64 },
+    #[error(
+        "the database has schema version {found}, this djaffar needs {known}: start the writer of this version, or \
+         run `djaffar migrate`"
+    )]
+    OlderSchema { found: i64, known: i64 },
 }
 
 impl From<Failure> for StoreError {
@@ -25,7 +32,9 @@ impl From<Failure> for StoreError {
             _ => None,
         };
         let kind = match (&failure, code) {
-            (Failure::NewerSchema { .. }, _) => StoreErrorKind::Schema,
+            (Failure::NewerSchema { .. } | Failure::OlderSchema { .. } | Failure::Corrupt(_), _) => {
+                StoreErrorKind::Schema
+            }
             (_, Some(code)) => kind_of(code),
             (_, None) => StoreErrorKind::Transient,
         };

@@ -3,14 +3,19 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use shared::store::{Batch, DeadLetter, SessionInfo, StoreReport, StoredActivity};
+use shared::failpoint::{self, Place};
+use shared::store::{Batch, DeadLetter, InfosVersion, SessionInfo, StoreReport, StoredActivity};
 use sqlx::query::Query;
 use sqlx::sqlite::SqliteArguments;
-use sqlx::{AssertSqlSafe, Sqlite, SqliteConnection};
+use sqlx::{AssertSqlSafe, Row, Sqlite, SqliteConnection};
+use uuid::Uuid;
 
-use super::WRITER_ID;
 use super::error::Failure;
+use super::suppression;
+use crate::suppression::Suppressions;
 
+/// The lock comes first: what is read after it, nobody changes before COMMIT.
+const BEGIN: &str = "BEGIN IMMEDIATE; SELECT suppression_version, info_version FROM keeping";
 const ACTIVITY: &str =
     "INSERT INTO activity (id, date, received_at, session_id, user_id, ip_address, path, referer)";
 const SESSION_INFO: &str = "INSERT INTO session_info (session_id, user_agent, first_seen)";
@@ -33,13 +38,21 @@ type Statement<'a> = Query<'a, Sqlite, SqliteArguments>;
 pub(super) async fn transaction(
     connection: &mut SqliteConnection,
     batch: &Batch,
+    account_name: &str,
+    suppressions: &mut Suppressions,
 ) -> Result<StoreReport, Failure> {
-    sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut *connection).await?;
-    let stored = insert(connection, (ACTIVITY, 8), &batch.activities, bind_activity).await?;
-    insert(connection, (SESSION_INFO, 3), &batch.session_infos, bind_session_info).await?;
-    insert(connection, (DEAD_LETTER, 6), &batch.dead_letters, bind_dead_letter).await?;
-    let report = StoreReport::of(batch, stored);
-    account(connection, batch.delivered, &report).await?;
+    let versions = sqlx::raw_sql(BEGIN).fetch_one(&mut *connection).await?;
+    let (version, infos): (i64, i64) = (versions.try_get(0)?, versions.try_get(1)?);
+    if suppressions.version() != version {
+        *suppressions = suppression::read(connection, version).await?;
+    }
+    let screened = suppressions.screen(batch, InfosVersion(infos));
+    let stored = insert(connection, (ACTIVITY, 8), &screened.activities, bind_activity).await?;
+    insert(connection, (SESSION_INFO, 3), &screened.session_infos, bind_session_info).await?;
+    insert(connection, (DEAD_LETTER, 6), &screened.dead_letters, bind_dead_letter).await?;
+    let report = screened.report(stored);
+    account(connection, account_name, batch.delivered, &report).await?;
+    failpoint::reach(Place::BeforeCommit);
     sqlx::raw_sql("COMMIT").execute(&mut *connection).await?;
     Ok(report)
 }
@@ -73,23 +86,29 @@ fn statement(head: &str, columns: usize, rows: usize) -> String {
     format!("{head} VALUES {} ON CONFLICT DO NOTHING", vec![row; rows].join(", "))
 }
 
+/// What sqlx takes with one allocation, a `String` being put behind an `Arc`.
+fn text(text: &str) -> Arc<str> {
+    Arc::from(text)
+}
+
 fn bind_activity<'a>(query: Statement<'a>, stored: &StoredActivity) -> Statement<'a> {
     let activity = &stored.activity;
+    let mut hex = Uuid::encode_buffer();
     query
-        .bind(activity.id.0.simple().to_string())
+        .bind(text(activity.id.0.simple().encode_lower(&mut hex)))
         .bind(django_text(activity.date.instant()))
         .bind(django_text(activity.received_at.instant()))
-        .bind(activity.session_id.as_ref().map(|id| id.as_str().to_owned()))
-        .bind(activity.user_id.as_ref().map(|id| id.as_str().to_owned()))
+        .bind(activity.session_id.as_ref().map(|id| text(id.as_str())))
+        .bind(activity.user_id.as_ref().map(|id| text(id.as_str())))
         .bind(activity.ip_address.map(|address| address.to_string()))
-        .bind(activity.path.as_str().to_owned())
-        .bind(activity.referer.as_str().to_owned())
+        .bind(text(activity.path.as_str()))
+        .bind(text(activity.referer.as_str()))
 }
 
 fn bind_session_info<'a>(query: Statement<'a>, info: &SessionInfo) -> Statement<'a> {
     query
-        .bind(info.session_id.as_str().to_owned())
-        .bind(info.user_agent.as_str().to_owned())
+        .bind(text(info.session_id.as_str()))
+        .bind(text(info.user_agent.as_str()))
         .bind(django_text(info.first_seen))
 }
 
@@ -105,11 +124,12 @@ fn bind_dead_letter<'a>(query: Statement<'a>, letter: &DeadLetter) -> Statement<
 
 async fn account(
     connection: &mut SqliteConnection,
+    name: &str,
     delivered: u64,
     report: &StoreReport,
 ) -> Result<(), Failure> {
     sqlx::query(ACCOUNTING)
-        .bind(WRITER_ID)
+        .bind(name.to_owned())
         .bind(delivered.cast_signed())
         .bind(report.stored.cast_signed())
         .bind(report.duplicate.cast_signed())
@@ -122,10 +142,10 @@ async fn account(
 }
 
 /// As Django's ORM writes a datetime to SQLite: the fraction only when there is one.
-fn django_text(instant: DateTime<Utc>) -> String {
-    let format =
-        if instant.timestamp_subsec_micros() == 0 { "%Y-%m-%d %H:%M:%S" } else { "%Y-%m-%d %H:%M:%S%.6f" };
-    instant.format(format).to_string()
+pub(crate) fn django_text(instant: DateTime<Utc>) -> Arc<str> {
+    let text = shared::time::calendar(instant);
+    let length = if instant.timestamp_subsec_micros() == 0 { 19 } else { 26 };
+    str::from_utf8(&text[..length]).expect("ASCII").into()
 }
 
 #[cfg(test)]
@@ -134,11 +154,11 @@ mod tests {
 
     #[test]
     fn datetimes_are_those_of_django() {
-        let text = |micros| django_text(DateTime::from_timestamp_micros(micros).expect("an instant"));
-        assert_eq!(text(1_482_996_922_571_123), "2016-12-29 07:35:22.571123");
-        assert_eq!(text(1_482_996_922_000_100), "2016-12-29 07:35:22.000100");
-        assert_eq!(text(1_482_996_922_000_000), "2016-12-29 07:35:22");
-        assert_eq!(text(-62_135_596_800_000_000), "0001-01-01 00:00:00");
+        let written = |micros| django_text(DateTime::from_timestamp_micros(micros).expect("an instant"));
+        assert_eq!(&*written(1_482_996_922_571_123), "2016-12-29 07:35:22.571123");
+        assert_eq!(&*written(1_482_996_922_000_100), "2016-12-29 07:35:22.000100");
+        assert_eq!(&*written(1_482_996_922_000_000), "2016-12-29 07:35:22");
+        assert_eq!(&*written(-62_135_596_800_000_000), "0001-01-01 00:00:00");
     }
 
     #[test]

@@ -5,14 +5,20 @@ use sqlx::{AssertSqlSafe, SqliteConnection};
 use super::error::Failure;
 
 /// In order; never changed once released.
-const MIGRATIONS: [&str; 1] = [include_str!("../../../migrations/sqlite/0001_initial.sql")];
+const MIGRATIONS: [&str; 3] = [
+    include_str!("../../../migrations/sqlite/0001_initial.sql"),
+    include_str!("../../../migrations/sqlite/0002_letter_ids.sql"),
+    include_str!("../../../migrations/sqlite/0003_keeping.sql"),
+];
 
 /// Every column that the writer uses.
 const VERIFY: &str = "\
 SELECT id, date, received_at, session_id, user_id, ip_address, path, referer FROM activity WHERE false;
 SELECT session_id, user_agent, first_seen FROM session_info WHERE false;
 SELECT id, bytes, reason, sqlstate, frame_id, position, first_seen FROM dead_letter WHERE false;
-SELECT writer_id, delivered, stored, duplicate, dead, suppressed, updated_at FROM accounting WHERE false";
+SELECT writer_id, delivered, stored, duplicate, dead, suppressed, updated_at FROM accounting WHERE false;
+SELECT id, salt, suppression_version, info_version, pruned_before, pruned_at FROM keeping WHERE false;
+SELECT kind, mode, digest, received_until FROM suppression WHERE false";
 
 /// Brings the schema up to date; the write lock keeps two processes apart.
 pub(super) async fn migrate(connection: &mut SqliteConnection) -> Result<(), Failure> {
@@ -32,6 +38,16 @@ pub(super) async fn migrate(connection: &mut SqliteConnection) -> Result<(), Fai
     }
     sqlx::raw_sql("COMMIT").execute(&mut *connection).await?;
     Ok(())
+}
+
+/// For what needs this schema and is no writer, which alone brings it up to date.
+pub(super) async fn require(connection: &mut SqliteConnection) -> Result<(), Failure> {
+    let known = MIGRATIONS.len() as i64;
+    match version(connection).await? {
+        found if found < known => Err(Failure::OlderSchema { found, known }),
+        found if found > known => Err(Failure::NewerSchema { found, known }),
+        _ => Ok(()),
+    }
 }
 
 /// Fails where somebody has changed a table under the writer.
