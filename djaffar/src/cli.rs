@@ -1,18 +1,43 @@
 //! The commands and what each of them takes.
 
+mod dead_letters;
+mod keeping;
+mod spool;
+
 use std::path::PathBuf;
 
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use shared::event::{SessionId, UserId};
+use writer::export::ExportFilter;
 
-use crate::dump::DumpedTable;
+use crate::dump::{DumpedTable, UserType};
+use crate::failure::Failure;
+use crate::load::LoadFormat;
 use crate::logging::LoggingSettings;
 use crate::settings::admin::{self, AdminSettings};
 use crate::settings::data_directory::DataDirectorySettings;
-use crate::settings::database::{DatabaseSettings, WriterSettings};
-use crate::settings::http::HttpSettings;
-use crate::settings::limits::LimitSettings;
+use crate::settings::database::{DatabaseChoice, DatabaseSettings, WriterSettings};
+use crate::settings::django::DjangoSettings;
+use crate::settings::http::{HttpSettings, time_zone};
+use crate::settings::instant::instant;
+use crate::settings::json_web_token::JwtSettings;
+use crate::settings::limits::{LimitSettings, referer_max};
+use crate::settings::look_up::LookUpSettings;
 use crate::settings::queue::QueueSettings;
 use crate::settings::session::SessionSettings;
+use crate::settings::site::SiteSettings;
+use crate::settings::spool::SpoolSettings;
+use crate::settings::token::TokenSettings;
+
+pub(crate) use dead_letters::{
+    DeadLettersAction, DeadLettersArguments, DiscardArguments, ListArguments, ReplayArguments, ShowArguments,
+    WhichLetters,
+};
+
+pub(crate) use keeping::{EraseArguments, ExportArguments, PruneArguments};
+pub(crate) use spool::{DrainArguments, SpoolAction, SpoolArguments};
 
 /// Records what users of a website do: a log request becomes a row, exactly once.
 ///
@@ -43,10 +68,26 @@ pub(crate) enum Command {
     Migrate(Box<StoreArguments>),
     /// Print what is stored, beside a running writer
     Dump(Box<DumpArguments>),
+    /// Store what was dumped, here or by django-djaffar, beside a running writer; exit 1 if a record is bad
+    Load(Box<LoadArguments>),
+    /// See, replay or discard what the database has refused
+    DeadLetters(Box<DeadLettersArguments>),
+    /// Delete what is older than a limit, beside running writers
+    Prune(Box<PruneArguments>),
+    /// Delete what is stored or still to be stored about a user, a session or an address
+    Erase(Box<EraseArguments>),
+    /// Print everything that is stored about a user, a session or an address, as JSON
+    Export(Box<ExportArguments>),
+    /// Empty what an ingest has kept while NATS was away
+    Spool(Box<SpoolArguments>),
     /// Tell what became of all log requests; exit 1 when the accounts do not close
     Status(Box<StatusArguments>),
     /// Validate the configuration, reach queue and database, explain what is wrong; exit 2 if something is
     Check(Box<CheckArguments>),
+    /// Ask a running process of this machine whether it is ready; exit 1 with its reasons when it is not
+    Health(HealthArguments),
+    /// Print the completions for a shell
+    Completions(CompletionsArguments),
 }
 
 #[derive(Args, Clone, Debug)]
@@ -74,6 +115,23 @@ pub(crate) struct FrontArguments {
     pub(crate) session: SessionSettings,
     #[command(flatten)]
     pub(crate) limits: LimitSettings,
+    #[command(flatten)]
+    pub(crate) identity: IdentityArguments,
+}
+
+/// Who says which user sends a log request.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct IdentityArguments {
+    #[command(flatten)]
+    pub(crate) django: DjangoSettings,
+    #[command(flatten)]
+    pub(crate) site: SiteSettings,
+    #[command(flatten)]
+    pub(crate) token: TokenSettings,
+    #[command(flatten)]
+    pub(crate) jwt: JwtSettings,
+    #[command(flatten)]
+    pub(crate) look_up: LookUpSettings,
 }
 
 #[derive(Args, Clone, Debug)]
@@ -82,6 +140,10 @@ pub(crate) struct IngestArguments {
     pub(crate) front: FrontArguments,
     #[command(flatten)]
     pub(crate) queue: QueueSettings,
+    #[command(flatten)]
+    pub(crate) spool: SpoolSettings,
+    #[command(flatten)]
+    pub(crate) data: DataDirectorySettings,
     #[command(flatten)]
     pub(crate) admin: AdminSettings,
 }
@@ -107,24 +169,91 @@ pub(crate) struct StoreArguments {
     pub(crate) data: DataDirectorySettings,
 }
 
+impl StoreArguments {
+    pub(crate) fn choice(&self) -> Result<DatabaseChoice, Failure> {
+        self.database.choice(&self.data.data_dir)
+    }
+}
+
 #[derive(Args, Clone, Debug)]
 pub(crate) struct DumpArguments {
     /// What to print
     pub(crate) table: DumpedTable,
-    /// Django's fixture, byte for byte as `manage.py dumpdata` writes it, or one JSON object a line
+    /// Django's fixture, byte for byte as `manage.py dumpdata` writes it, one JSON object a line, or CSV
     #[arg(long, value_name = "FORMAT", default_value = "django")]
     pub(crate) format: DumpFormatName,
     /// Spaces of indent in a fixture, as `dumpdata` takes it [default: all in one line]
     #[arg(long, value_name = "N")]
     pub(crate) indent: Option<u8>,
     #[command(flatten)]
+    pub(crate) filter: DumpFilterArguments,
+    /// Type of the user model's primary key
+    #[arg(long, value_name = "TYPE", default_value = "text")]
+    pub(crate) user_type: UserType,
+    /// File to write, whole or not at all [default: stdout]
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    #[command(flatten)]
     pub(crate) store: StoreArguments,
+}
+
+/// Of session infos, those whose sessions such activities have.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct DumpFilterArguments {
+    /// Only activities dated then or later
+    #[arg(long, value_name = "DATE", value_parser = instant)]
+    since: Option<DateTime<Utc>>,
+    /// Only activities dated before
+    #[arg(long, value_name = "DATE", value_parser = instant)]
+    until: Option<DateTime<Utc>>,
+    /// Only activities of this user
+    #[arg(long, value_name = "ID", value_parser = user)]
+    user: Option<UserId>,
+    /// Only activities of this session
+    #[arg(long, value_name = "KEY", value_parser = session)]
+    session: Option<SessionId>,
+}
+
+impl From<DumpFilterArguments> for ExportFilter {
+    fn from(arguments: DumpFilterArguments) -> Self {
+        let DumpFilterArguments { since, until, user, session } = arguments;
+        Self { since, until, user, session, ..Self::default() }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum DumpFormatName {
     Django,
     Ndjson,
+    Csv,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct LoadArguments {
+    /// Files to read, plain, gzip or zstd; - is stdin
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+    /// What the files are [default: what each shows]
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) format: Option<LoadFormat>,
+    /// Only read and tell what is wrong; no database is needed
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) reading: ReadingSettings,
+    #[command(flatten)]
+    pub(crate) store: StoreArguments,
+}
+
+/// What counts as valid, as at the endpoint.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ReadingSettings {
+    /// Time zone of dates without an offset, such as Europe/Berlin
+    #[arg(long, value_name = "ZONE", default_value = "UTC", value_parser = time_zone, help_heading = "HTTP")]
+    pub(crate) time_zone: Tz,
+    /// Longest referer, in characters
+    #[arg(long, value_name = "CHARACTERS", default_value = "2048", value_parser = referer_max, help_heading = "Limits")]
+    pub(crate) referer_max: usize,
 }
 
 #[derive(Args, Clone, Debug)]
@@ -158,6 +287,30 @@ pub(crate) struct CheckArguments {
     pub(crate) config_only: bool,
     #[command(flatten)]
     pub(crate) serve: ServeArguments,
+    #[command(flatten)]
+    pub(crate) spool: SpoolSettings,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct HealthArguments {
+    /// Admin listener to ask, such as http://127.0.0.1:8082 [default: the one of --admin-listen]
+    #[arg(value_name = "URL", value_parser = admin_url)]
+    pub(crate) url: Option<String>,
+    #[command(flatten)]
+    pub(crate) admin: AdminSettings,
+}
+
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct CompletionsArguments {
+    /// The shell: source what is printed, or put it where the shell looks for completions
+    pub(crate) shell: Shell,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Shell {
+    Bash,
+    Zsh,
+    Fish,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -182,6 +335,14 @@ pub(crate) fn command() -> clap::Command {
     Cli::command().mut_subcommand("writer", |writer| {
         writer.mut_arg("admin_listen", |argument| argument.default_value(admin::WRITER_DEFAULT))
     })
+}
+
+fn user(text: &str) -> Result<UserId, String> {
+    UserId::new(text).map_err(|error| format!("a user id has 1 to 255 bytes: it {error}"))
+}
+
+fn session(text: &str) -> Result<SessionId, String> {
+    SessionId::new(text).map_err(|error| format!("a session key has 1 to 255 bytes: it {error}"))
 }
 
 fn admin_url(text: &str) -> Result<String, String> {

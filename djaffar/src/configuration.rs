@@ -92,13 +92,13 @@ fn every_setting(command: Command, change: impl Fn(clap::Arg, &str) -> clap::Arg
         Some(flag) if is_setting(&argument) => change(argument, &flag),
         _ => argument,
     };
-    command.mut_args(change_one).mut_subcommands(|subcommand| subcommand.mut_args(change_one))
+    command.mut_args(change_one).mut_subcommands(|subcommand| every_setting(subcommand, change))
 }
 
 fn setting_names(command: &Command) -> BTreeSet<String> {
-    let commands = std::iter::once(command).chain(command.get_subcommands());
-    let arguments = commands.flat_map(Command::get_arguments).filter(|argument| is_setting(argument));
-    arguments.filter_map(|argument| argument.get_long().map(str::to_owned)).collect()
+    let settings = command.get_arguments().filter(|argument| is_setting(argument));
+    let names = settings.filter_map(|argument| argument.get_long().map(str::to_owned));
+    names.chain(command.get_subcommands().flat_map(setting_names)).collect()
 }
 
 #[cfg(test)]

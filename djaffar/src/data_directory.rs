@@ -1,5 +1,7 @@
 //! The files of one machine: made private, locked by the process that uses them.
 
+mod admin_access;
+
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -10,6 +12,8 @@ use rustix::fs::{FlockOperation, flock};
 use shared::secret::Secret;
 
 use crate::failure::Failure;
+
+pub(crate) use admin_access::AdminAccess;
 
 const LOCK: &str = "djaffar.lock";
 const SECRET_KEY: &str = "secret-key";
@@ -42,6 +46,7 @@ impl DataDirectory {
             }
             refuse(error.into())
         })?;
+        AdminAccess::forget(path);
         Ok(Self { path: path.to_owned(), _lock: lock })
     }
 
@@ -51,6 +56,10 @@ impl DataDirectory {
 
     pub(crate) fn queue(&self) -> PathBuf {
         self.path.join("queue")
+    }
+
+    pub(crate) fn spool(&self) -> PathBuf {
+        spool(&self.path)
     }
 
     /// The key of an earlier start, or a new one (mode 0600).
@@ -74,16 +83,20 @@ impl DataDirectory {
         }
     }
 
-    /// Written beside and renamed: a crash leaves a whole key or none.
     fn generate(&self, path: &Path) -> io::Result<Secret> {
-        let key = Alphanumeric.sample_string(&mut rand::rng(), SECRET_KEY_CHARACTERS);
-        let unfinished = self.path.join("secret-key.new");
+        let key = random_key();
+        self.write(path, key.expose())?;
+        Ok(key)
+    }
+
+    /// Written beside and renamed: a crash leaves a whole file or none.
+    fn write(&self, path: &Path, text: &str) -> io::Result<()> {
+        let unfinished = path.with_extension("new");
         let mut file = private().create(true).truncate(true).open(&unfinished)?;
-        file.write_all(key.as_bytes())?;
+        file.write_all(text.as_bytes())?;
         file.sync_all()?;
         std::fs::rename(&unfinished, path)?;
-        File::open(&self.path)?.sync_all()?;
-        Ok(Secret::new(key))
+        File::open(&self.path)?.sync_all()
     }
 }
 
@@ -98,10 +111,19 @@ pub(crate) fn create_parent(file: &Path) -> Result<(), Failure> {
     })
 }
 
+/// Where an ingest with this data directory has its spool.
+pub(crate) fn spool(path: &Path) -> PathBuf {
+    path.join("spool")
+}
+
 /// Whether a process uses the directory now.
 pub(crate) fn is_in_use(path: &Path) -> bool {
     let Ok(lock) = File::open(path.join(LOCK)) else { return false };
     flock(&lock, FlockOperation::NonBlockingLockShared).is_err()
+}
+
+fn random_key() -> Secret {
+    Secret::new(Alphanumeric.sample_string(&mut rand::rng(), SECRET_KEY_CHARACTERS))
 }
 
 fn private() -> OpenOptions {

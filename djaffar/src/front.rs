@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use ingest::IngestConfig;
+use ingest::config::RateLimits;
 use ingest::http::client_address;
 use ingest::http::serve::ConnectionLimits;
 use ingest::identity::{self, SessionConfig};
@@ -20,7 +21,7 @@ pub(crate) fn configure(
     stop_timeout: Duration,
     key: impl FnOnce() -> Result<Secret, Failure>,
 ) -> Result<IngestConfig, Failure> {
-    let FrontArguments { http, session, limits } = arguments;
+    let FrontArguments { http, session, limits, identity } = arguments;
     session.check_cookie(&http.allowed_origins)?;
     let fallbacks = session.fallbacks()?;
     let secret_key = session.key()?.map_or_else(key, Ok)?;
@@ -50,18 +51,25 @@ pub(crate) fn configure(
             .join(",")
             .parse()
             .map_err(|error: identity::InvalidOrigin| Failure::misconfigured(error.to_string()))?,
+        privacy: http.privacy(),
         debug_from: http.debug_from.clone().unwrap_or_default(),
         request_timeout: http.request_timeout.0,
         stop_timeout,
         body_timeout: limits.body_timeout.0,
         intake_bytes_max: limits.intake_bytes_max.bytes(),
         frames_in_flight: limits.frames_in_flight,
+        identity: crate::identity::configure(identity)?,
         connections_max: limits.connections_max,
         connections_per_peer_max: limits.connections_per_peer_max,
         connection_limits: ConnectionLimits {
             header_timeout: limits.header_timeout.0,
             idle_timeout: limits.idle_timeout.0,
+            write_timeout: limits.write_timeout.0,
             ..ConnectionLimits::default()
+        },
+        rate_limits: RateLimits {
+            per_ip: limits.rate_limit_per_ip.0,
+            per_session: limits.rate_limit_per_session.0,
         },
         ..IngestConfig::new(intake, sessions)
     };

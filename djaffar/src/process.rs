@@ -10,20 +10,23 @@ use std::time::{Duration, Instant};
 use ingest::IngestTelemetry;
 use ingest::http::client_address::TrustedProxies;
 use ingest::http::serve::{self, ConnectionLimits, Connections};
-use ingest::identity::AnonymousOnly;
 use metrics_exporter_prometheus::PrometheusHandle;
 use shared::lifecycle::{Lifecycle, Shutdown, TaskResult};
 use shared::readiness::{Condition, Readiness};
+use shared::secret::Secret;
 use tokio::net::TcpListener;
 use writer::{StopMode, WriterConfig, WriterTelemetry};
 
-use crate::adapters::{AnyQueue, CappedStore};
+use crate::adapters::{AnyQueue, CappedStore, Database};
 use crate::admin::{Admin, Facts};
 use crate::failure::Failure;
 use crate::open_files;
+use crate::queue_totals;
 use crate::runtime::StopSignals;
 use crate::settings::admin::AdminSettings;
-use crate::telemetry;
+use crate::settings::duration::Span;
+use crate::store_totals::StoreTotals;
+use crate::{retention, telemetry};
 
 /// Enough for probes, scrapers and people.
 const ADMIN_CONNECTIONS_MAX: usize = 64;
@@ -42,6 +45,8 @@ pub(crate) struct Process {
     stop_timeout: Duration,
     ingest: Option<IngestTelemetry>,
     writer: Option<WriterTelemetry>,
+    totals: Option<StoreTotals>,
+    frames_key: Option<Secret>,
 }
 
 /// The requests to stop, in their order.
@@ -77,7 +82,14 @@ impl Process {
             stop_timeout: admin.stop_timeout.0,
             ingest: None,
             writer: None,
+            totals: None,
+            frames_key: None,
         })
+    }
+
+    /// Takes frames from whoever knows the key.
+    pub(crate) fn take_frames(&mut self, key: Secret) {
+        self.frames_key = Some(key);
     }
 
     /// Watches the queue's connection or disk until everybody else has stopped.
@@ -102,8 +114,25 @@ impl Process {
         let (shutdown, then) = (self.stop.ingest.clone(), Then(self.stop.writer.clone()));
         self.lifecycle.spawn("ingest", async move {
             let _then = then;
-            ingest::run(listener, queue, AnonymousOnly, config, telemetry, &readiness, shutdown).await
+            let users = config.users();
+            ingest::run(listener, queue, users, config, telemetry, &readiness, shutdown).await
         });
+    }
+
+    /// Reads what the database keeps: dead letters and the accounts.
+    pub(crate) fn read_totals(&mut self, database: Database) {
+        if let Some(warning) = database.warning() {
+            tracing::warn!("{warning}");
+        }
+        let totals = StoreTotals::default();
+        self.totals = Some(totals.clone());
+        self.lifecycle.spawn("store totals", totals.keep(database, self.stop.rest.clone()));
+    }
+
+    /// Deletes what has reached this age, from time to time.
+    pub(crate) fn retain(&mut self, database: Database, retention: Span) {
+        let shutdown = self.stop.rest.clone();
+        self.lifecycle.spawn("retention", retention::keep(database, retention.0, shutdown));
     }
 
     /// `time_max` is what the writer may take of the stop.
@@ -119,6 +148,10 @@ impl Process {
         let (consumer, backlog) = (queue.consumer(), queue.clone());
         let config = WriterConfig { stop, stop_time_max: time_max, ..WriterConfig::default() };
         let readiness = self.readiness.clone();
+        // Red before its task runs for the first time: nobody must find the process ready until then.
+        for condition in ["queue", "database"] {
+            drop(readiness.condition(condition));
+        }
         let (shutdown, then) = (self.stop.writer.clone(), Then(self.stop.rest.clone()));
         self.lifecycle.spawn("writer", async move {
             let _then = then;
@@ -141,10 +174,13 @@ impl Process {
             readiness: self.readiness,
             ingest: self.ingest,
             writer: self.writer,
-            queue,
+            queue: queue.clone(),
+            totals: self.totals,
+            frames_key: self.frames_key,
             metrics: self.metrics.clone(),
         };
         lifecycle.spawn("admin listener", serve_admin(admin, Admin::new(facts), stop.rest.clone()));
+        lifecycle.spawn("queue totals", queue_totals::keep(queue, stop.rest.clone()));
         lifecycle.spawn("metrics upkeep", telemetry::upkeep(self.metrics, stop.rest));
         running.green();
         let asked = Shutdown::new();

@@ -1,10 +1,15 @@
 //! SQLite and Postgres behind one enum.
 
 use std::path::Path;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use shared::store::{Batch, Store, StoreError, StoreReport};
-use writer::store::postgres::{self, ATTEMPT_TIMEOUT, PostgresConfig, PostgresStore};
+use writer::erase::{Erasure, ErasureReport};
+use writer::export::ExportSource;
+use writer::load::ACCOUNT;
+use writer::prune::{PruneReport, Pruning};
+use writer::store::postgres::{self, ATTEMPT_TIMEOUT, MadeMonths, PostgresConfig, PostgresStore};
 use writer::store::sqlite::{self, SqliteConfig, SqliteStore};
 use writer::store::status::StoreStatus;
 
@@ -24,7 +29,7 @@ pub(crate) enum Database {
 }
 
 pub(crate) enum AnyStore {
-    Sqlite(SqliteStore),
+    Sqlite(Box<SqliteStore>),
     Postgres(Box<PostgresStore>),
 }
 
@@ -54,6 +59,14 @@ impl Database {
         }
     }
 
+    /// One line about a connection that somebody between could read.
+    pub(crate) fn warning(&self) -> Option<String> {
+        match self {
+            Self::Sqlite(_) => None,
+            Self::Postgres(config) => postgres::warning(&config.url),
+        }
+    }
+
     /// The file, where the database is one.
     pub(crate) fn file(&self) -> Option<&Path> {
         match self {
@@ -71,7 +84,7 @@ impl Database {
     /// One store for each connection that pays, each with an accounting row of its own.
     fn connections(&self) -> Result<Vec<AnyStore>, Failure> {
         match self {
-            Self::Sqlite(config) => Ok(vec![AnyStore::Sqlite(SqliteStore::new(config.clone()))]),
+            Self::Sqlite(config) => Ok(vec![AnyStore::Sqlite(Box::new(SqliteStore::new(config.clone())))]),
             Self::Postgres(config) => (0..POSTGRES_CONNECTIONS)
                 .map(|lane| {
                     let writer_id = format!("{}/{lane}", config.writer_id);
@@ -83,6 +96,17 @@ impl Database {
         }
     }
 
+    /// For rows that come from no queue: with accounts of their own.
+    pub(crate) fn load_connections(&self) -> Result<Vec<AnyStore>, Failure> {
+        let stores = self.connections()?.into_iter();
+        Ok(stores
+            .map(|store| match store {
+                AnyStore::Sqlite(store) => AnyStore::Sqlite(Box::new(store.accounted_as(ACCOUNT))),
+                postgres @ AnyStore::Postgres(_) => postgres,
+            })
+            .collect())
+    }
+
     /// Brings the schema up to date, on a connection of its own.
     pub(crate) async fn migrate(&self, now: DateTime<Utc>) -> Result<Result<(), StoreError>, Failure> {
         let mut stores = self.connections()?;
@@ -92,11 +116,66 @@ impl Database {
         }
     }
 
+    /// `None` while another pruning runs.
+    pub(crate) async fn prune(&self, pruning: &Pruning) -> Result<Option<PruneReport>, StoreError> {
+        match self {
+            Self::Sqlite(config) => sqlite::prune(config, pruning).await,
+            Self::Postgres(config) => postgres::prune(config, pruning).await,
+        }
+    }
+
+    /// Whether a retention of that length asks for a pruning now.
+    pub(crate) async fn is_pruning_due(
+        &self,
+        now: DateTime<Utc>,
+        retention: Duration,
+    ) -> Result<bool, StoreError> {
+        match self {
+            Self::Sqlite(config) => sqlite::is_due(config, now, retention).await,
+            Self::Postgres(config) => postgres::is_due(config, now, retention).await,
+        }
+    }
+
+    pub(crate) async fn erase(
+        &self,
+        erasure: &Erasure,
+        now: DateTime<Utc>,
+    ) -> Result<ErasureReport, StoreError> {
+        match self {
+            Self::Sqlite(config) => sqlite::erase(config, erasure, now).await,
+            Self::Postgres(config) => postgres::erase(config, erasure, now).await,
+        }
+    }
+
     /// Totals and dead letters, on a connection of its own.
     pub(crate) async fn status(&self) -> Result<StoreStatus, StoreError> {
         match self {
             Self::Sqlite(config) => sqlite::status(config).await,
             Self::Postgres(config) => postgres::status(config).await,
+        }
+    }
+}
+
+impl AnyStore {
+    /// Makes the months of these dates, from 1970 to now, where months are tables.
+    pub(crate) async fn make_months(
+        &mut self,
+        dates: impl Iterator<Item = DateTime<Utc>> + Send,
+        made: &mut MadeMonths,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        match self {
+            Self::Sqlite(_) => Ok(()),
+            Self::Postgres(store) => store.make_months(dates, made, now).await,
+        }
+    }
+}
+
+impl From<DatabaseChoice> for ExportSource {
+    fn from(choice: DatabaseChoice) -> Self {
+        match choice {
+            DatabaseChoice::Sqlite(path) => Self::Sqlite(path),
+            DatabaseChoice::Postgres(url) => Self::Postgres(url),
         }
     }
 }

@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
-use shared::queue::QueueBacklog;
+use ingest::IngestConfig;
+use ingest::identity::Finding;
 use shared::secret::Secret;
 
 use super::migrate::explain;
@@ -12,7 +13,7 @@ use crate::cli::{CheckArguments, Role};
 use crate::command::print;
 use crate::data_directory;
 use crate::failure::Failure;
-use crate::settings::queue::QueueChoice;
+use crate::settings::queue::{NatsServers, QueueChoice};
 use crate::{front, process};
 
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -49,14 +50,14 @@ pub(crate) async fn run(arguments: CheckArguments) -> Result<(), Failure> {
     let mut findings = Findings::default();
     let settings = &arguments.serve;
     let role = arguments.role;
-    if role != Role::Writer {
-        check_front(&mut findings, &arguments);
-    }
+    let front = if role == Role::Writer { None } else { check_front(&mut findings, &arguments) };
     let queue = match role {
         Role::Serve => settings.queue.choice(),
         Role::Ingest | Role::Writer => settings.queue.servers(role.name()).map(QueueChoice::Nats),
     };
     let queue = findings.take(queue);
+    let has_spool = role == Role::Ingest
+        && findings.take(arguments.spool.bytes_max()).is_some_and(|bytes_max| bytes_max.is_some());
     let database = match role {
         Role::Serve => settings.database.choice(&settings.data.data_dir).map(Some),
         Role::Ingest => Ok(None),
@@ -64,12 +65,18 @@ pub(crate) async fn run(arguments: CheckArguments) -> Result<(), Failure> {
     };
     let database = database.and_then(|choice| choice.map(Database::reader).transpose());
     let database = findings.take(database).flatten();
+    if let Some(warning) = database.as_ref().and_then(Database::warning) {
+        findings.warn(&warning);
+    }
     if findings.wrong == 0 {
         findings.fine(&format!("configuration of `djaffar {}`", role.name()));
     }
     if !arguments.config_only {
-        if role == Role::Serve {
+        if role == Role::Serve || has_spool {
             check_data_directory(&mut findings, &settings.data.data_dir);
+        }
+        if let Some(config) = front {
+            check_users(&mut findings, &config).await;
         }
         if let Some(QueueChoice::Nats(servers)) = queue {
             check_queue(&mut findings, &arguments, &servers).await;
@@ -81,7 +88,7 @@ pub(crate) async fn run(arguments: CheckArguments) -> Result<(), Failure> {
     if findings.wrong == 0 { Ok(()) } else { Err(Failure::Reported(2)) }
 }
 
-fn check_front(findings: &mut Findings, arguments: &CheckArguments) {
+fn check_front(findings: &mut Findings, arguments: &CheckArguments) -> Option<IngestConfig> {
     let settings = &arguments.serve;
     let role = arguments.role;
     // Stands for the key that serve makes.
@@ -90,9 +97,20 @@ fn check_front(findings: &mut Findings, arguments: &CheckArguments) {
         Role::Ingest | Role::Writer => Err(front::key_missing()),
     };
     findings.take(process::check_apart(settings.front.http.listen, settings.admin.admin_listen));
-    let config = front::configure(&settings.front, settings.admin.stop_timeout.0, key);
-    for warning in findings.take(config).iter().flat_map(ingest::IngestConfig::warnings) {
+    let config = findings.take(front::configure(&settings.front, settings.admin.stop_timeout.0, key));
+    for warning in config.iter().flat_map(IngestConfig::warnings) {
         findings.warn(&warning);
+    }
+    config
+}
+
+/// Each authenticator, and whether it can reach what it needs.
+async fn check_users(findings: &mut Findings, config: &IngestConfig) {
+    for Finding { authenticator, reached } in config.users().probe().await {
+        match reached {
+            Ok(found) => findings.fine(&format!("users: {authenticator}: {found}")),
+            Err(reason) => findings.wrong(&format!("users: {authenticator} cannot be asked: {reason}")),
+        }
     }
 }
 
@@ -113,12 +131,18 @@ fn check_data_directory(findings: &mut Findings, path: &Path) {
     findings.fine(&format!("data-dir {shown}{}", if path.exists() { "" } else { ", will be made" }));
 }
 
-async fn check_queue(findings: &mut Findings, arguments: &CheckArguments, servers: &Secret) {
-    let reached = async { AnyQueue::look_at(&arguments.serve.queue, servers).await?.backlog().await };
-    match tokio::time::timeout(ANSWER_TIMEOUT, reached).await {
-        Ok(Ok(backlog)) => {
+/// For whoever only looks.
+pub(crate) fn no_stream(stream: &str) -> String {
+    format!("the stream {stream} does not exist yet: ingest or writer creates it")
+}
+
+async fn check_queue(findings: &mut Findings, arguments: &CheckArguments, servers: &NatsServers) {
+    let settings = &arguments.serve.queue;
+    match tokio::time::timeout(ANSWER_TIMEOUT, AnyQueue::look_at(settings, servers)).await {
+        Ok(Ok(Some(backlog))) => {
             findings.fine(&format!("queue reached: {} frames, {} bytes", backlog.frames, backlog.bytes));
         }
+        Ok(Ok(None)) => findings.fine(&format!("queue reached; {}", no_stream(&settings.stream))),
         Ok(Err(error)) => findings.wrong(&format!("queue: {error}")),
         Err(_) => findings.wrong("queue: no answer; see whether NATS runs and this machine may reach it"),
     }

@@ -9,7 +9,7 @@ use writer::StopMode;
 use crate::adapters::{AnyQueue, Database};
 use crate::cli::ServeArguments;
 use crate::command::print;
-use crate::data_directory::{self, DataDirectory};
+use crate::data_directory::{self, AdminAccess, DataDirectory};
 use crate::failure::Failure;
 use crate::process::{self, Process};
 use crate::{front, settings::queue::QueueChoice};
@@ -25,7 +25,8 @@ pub(crate) async fn run(arguments: ServeArguments) -> Result<(), Failure> {
         data_directory::create_parent(file)?;
     }
     let stop_timeout = admin.stop_timeout.0;
-    let config = front::configure(front, stop_timeout, || directory.secret_key())?;
+    let mut config = front::configure(front, stop_timeout, || directory.secret_key())?;
+    config.welcome = Some(include_str!("serve/welcome.html"));
     let drain_time = writer_stop_time(stop_timeout, config.request_timeout);
 
     let mut process = Process::new("serve", admin)?;
@@ -36,6 +37,10 @@ pub(crate) async fn run(arguments: ServeArguments) -> Result<(), Failure> {
     let public = process::bind("listen", front.http.listen)?;
     let admin_listener = process::bind("admin-listen", admin.admin_listen)?;
     let (listens, tells) = (process::address(&public)?, process::address(&admin_listener)?);
+    if let QueueChoice::Embedded = choice {
+        let reached = SocketAddr::new(reachable(tells.ip()), tells.port());
+        process.take_frames(AdminAccess::leave(&directory, reached)?.key);
+    }
     process.watch(&queue);
     process.take_requests(public, &queue, config);
     // With the embedded queue nobody else would store what is left.
@@ -44,6 +49,10 @@ pub(crate) async fn run(arguments: ServeArguments) -> Result<(), Failure> {
         QueueChoice::Nats(_) => StopMode::Pulled,
     };
     process.store(&queue, database.stores(writer_settings.dead_letters_max)?, stop, drain_time);
+    process.read_totals(database.clone());
+    if let Some(retention) = writer_settings.retention {
+        process.retain(database.clone(), retention);
+    }
     greet(listens, tells, front.http.base_path.as_str(), directory.path(), &queue, &database);
     process.run(admin_listener, queue).await
 }

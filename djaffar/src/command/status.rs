@@ -6,13 +6,13 @@ mod table;
 use std::time::Duration;
 
 use serde_json::Value;
-use shared::queue::QueueBacklog;
 
 use self::report::{Process, QueueReading, Reading, Report};
 use crate::adapters::{AnyQueue, Database};
 use crate::cli::StatusArguments;
+use crate::command::check::no_stream;
 use crate::command::print;
-use crate::failure::Failure;
+use crate::failure::{Failure, innermost};
 use crate::settings::admin;
 use crate::settings::queue::QueueChoice;
 
@@ -59,17 +59,8 @@ async fn ask(url: &str) -> Result<Value, String> {
     let client = client.map_err(|error| error.to_string())?;
     let answer =
         client.get(format!("{url}/status")).send().await.and_then(reqwest::Response::error_for_status);
-    let answer = answer.map_err(|error| reason(&error))?;
+    let answer = answer.map_err(|error| innermost(&error))?;
     answer.json().await.map_err(|_| "does not answer as a djaffar admin listener".to_owned())
-}
-
-/// The innermost cause is the one that helps.
-fn reason(error: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    cause.to_string()
 }
 
 async fn read_queue(
@@ -87,9 +78,9 @@ async fn read_queue(
             Reading::Known,
         );
     };
-    let read = async { AnyQueue::look_at(&arguments.queue, servers).await?.backlog().await };
-    match tokio::time::timeout(ANSWER_TIMEOUT, read).await {
-        Ok(Ok(backlog)) => Reading::Known(QueueReading {
+    match tokio::time::timeout(ANSWER_TIMEOUT, AnyQueue::look_at(&arguments.queue, servers)).await {
+        Ok(Ok(None)) => Reading::Unknown(no_stream(&arguments.queue.stream)),
+        Ok(Ok(Some(backlog))) => Reading::Known(QueueReading {
             name: "nats",
             frames: backlog.frames,
             activities: backlog.activities,

@@ -28,6 +28,10 @@ pub(crate) async fn run(arguments: WriterArguments) -> Result<(), Failure> {
         StopMode::Pulled,
         admin.stop_timeout.0.mul_f32(0.8),
     );
+    process.read_totals(database.clone());
+    if let Some(retention) = writer_settings.retention {
+        process.retain(database.clone(), retention);
+    }
     print(&format!("Djaffar writer stores in {}, admin pages on http://{tells}", database.name()));
     process.run(admin_listener, queue).await
 }

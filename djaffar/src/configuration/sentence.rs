@@ -38,6 +38,12 @@ pub(super) fn of(error: &clap::Error, arguments: &[OsString], file: Option<&File
             let name = text(ContextKind::InvalidSubcommand).unwrap_or_default();
             format!("unknown command {name}; see `djaffar --help`")
         }
+        ErrorKind::MissingRequiredArgument => {
+            format!("{argument} is needed; see `djaffar COMMAND --help`")
+        }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
+            "this command needs to be told what to do; see `djaffar COMMAND --help`".to_owned()
+        }
         _ => first_line(error),
     }
 }

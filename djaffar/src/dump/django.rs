@@ -1,10 +1,11 @@
 //! Django's fixture, as `manage.py dumpdata` prints it (django/core/serializers/json.py).
 
-use std::io::{self, Write};
+use std::io;
 
 use writer::export::{ActivityRow, SessionInfoRow};
 
 use super::json::Value;
+use super::user::{KeyDigits, UserType};
 use super::{DumpedTable, RowFormat};
 
 pub(super) struct Fixture {
@@ -15,6 +16,7 @@ pub(super) struct Fixture {
     tail: String,
     list: List,
     first: bool,
+    user_type: UserType,
 }
 
 /// What stands around the objects.
@@ -25,7 +27,7 @@ struct List {
 }
 
 impl Fixture {
-    pub(super) fn new(table: DumpedTable, indent: Option<u8>) -> Self {
+    pub(super) fn new(table: DumpedTable, indent: Option<u8>, user_type: UserType) -> Self {
         let (model, fields) = match table {
             DumpedTable::Activity => {
                 ("djaffar.activity", &["user", "session", "ip_address", "date", "path", "referer"][..])
@@ -49,30 +51,31 @@ impl Fixture {
             tail: format!("{}}}{}}}", line(1), line(0)),
             list: List::new(indent),
             first: true,
+            user_type,
         }
     }
 
     /// The list is opened by what it holds, so that a failure before the first row prints nothing.
-    fn open_or_go_on(&mut self, out: &mut impl Write) -> io::Result<()> {
+    fn open_or_go_on(&mut self, out: &mut Vec<u8>) {
         let before = if self.first { self.list.before_first } else { self.list.between };
         self.first = false;
-        out.write_all(before.as_bytes())
+        out.extend_from_slice(before.as_bytes());
     }
 
     fn object<const FIELDS: usize>(
         &mut self,
         key: Value<'_>,
         values: [Value<'_>; FIELDS],
-        out: &mut impl Write,
-    ) -> io::Result<()> {
-        self.open_or_go_on(out)?;
-        out.write_all(self.head.as_bytes())?;
-        key.write(out)?;
+        out: &mut Vec<u8>,
+    ) {
+        self.open_or_go_on(out);
+        out.extend_from_slice(self.head.as_bytes());
+        key.write(out);
         for (before, value) in self.before_values.iter().zip(values) {
-            out.write_all(before.as_bytes())?;
-            value.write(out)?;
+            out.extend_from_slice(before.as_bytes());
+            value.write(out);
         }
-        out.write_all(self.tail.as_bytes())
+        out.extend_from_slice(self.tail.as_bytes());
     }
 }
 
@@ -87,29 +90,29 @@ impl List {
 }
 
 impl RowFormat for Fixture {
-    fn activity(&mut self, row: &ActivityRow<'_>, out: &mut impl Write) -> io::Result<()> {
-        let mut digits = [0; 36];
-        let key = Value::Text(row.id.hyphenated().encode_lower(&mut digits));
+    fn activity(&mut self, row: &ActivityRow<'_>, out: &mut Vec<u8>) -> io::Result<()> {
+        let (mut id, mut key): (_, KeyDigits) = ([0; 36], [0; 36]);
         let values = [
-            Value::Optional(row.user_id),
-            Value::Optional(row.session_id),
-            Value::Optional(row.ip_address),
+            self.user_type.value(row, &mut key)?,
+            Value::optional(row.session_id),
+            Value::optional(row.ip_address),
             Value::Milliseconds(row.date),
             Value::Text(row.path),
             Value::Text(row.referer),
         ];
-        self.object(key, values, out)
+        self.object(Value::Text(row.id.hyphenated().encode_lower(&mut id)), values, out);
+        Ok(())
     }
 
-    fn session_info(&mut self, row: &SessionInfoRow<'_>, out: &mut impl Write) -> io::Result<()> {
-        self.object(Value::Text(row.session_id), [Value::Text(row.user_agent)], out)
+    fn session_info(&mut self, row: &SessionInfoRow<'_>, out: &mut Vec<u8>) {
+        self.object(Value::Text(row.session_id), [Value::Text(row.user_agent)], out);
     }
 
-    fn end(&mut self, out: &mut impl Write) -> io::Result<()> {
+    fn end(&mut self, out: &mut Vec<u8>) {
         if self.first {
-            out.write_all(b"[")?;
+            out.push(b'[');
         }
-        out.write_all(self.list.end.as_bytes())
+        out.extend_from_slice(self.list.end.as_bytes());
     }
 }
 
@@ -118,14 +121,14 @@ mod tests {
     use super::*;
 
     fn fixture(user_agents: &[&str], indent: Option<u8>) -> String {
-        let mut fixture = Fixture::new(DumpedTable::SessionInfo, indent);
+        let mut fixture = Fixture::new(DumpedTable::SessionInfo, indent, UserType::Text);
         let mut out = Vec::new();
         for user_agent in user_agents {
             let row =
                 SessionInfoRow { session_id: "s", user_agent, first_seen: chrono::DateTime::UNIX_EPOCH };
-            fixture.session_info(&row, &mut out).expect("a Vec takes everything");
+            fixture.session_info(&row, &mut out);
         }
-        fixture.end(&mut out).expect("a Vec takes everything");
+        fixture.end(&mut out);
         String::from_utf8(out).expect("UTF-8")
     }
 

@@ -1,54 +1,74 @@
 //! JSON values as Python's `json.dumps(ensure_ascii=False)` writes them.
 
-use std::io::{self, Write};
-
-use chrono::{DateTime, Datelike, Timelike, Utc};
+use chrono::{DateTime, Utc};
 
 #[derive(Clone, Copy)]
 pub(super) enum Value<'row> {
+    Null,
     Text(&'row str),
-    /// `null` when there is none.
-    Optional(Option<&'row str>),
+    /// Digits that JSON knows as a number.
+    Number(&'row str),
     /// The fraction cut to milliseconds, as `DjangoJSONEncoder` does.
     Milliseconds(DateTime<Utc>),
     Microseconds(DateTime<Utc>),
 }
 
-impl Value<'_> {
-    pub(super) fn write(self, out: &mut impl Write) -> io::Result<()> {
+impl<'row> Value<'row> {
+    pub(super) fn optional(text: Option<&'row str>) -> Self {
+        text.map_or(Self::Null, Self::Text)
+    }
+
+    /// A text or a number without quotation marks; empty for everything else.
+    pub(super) fn text(self) -> &'row str {
         match self {
+            Self::Text(text) | Self::Number(text) => text,
+            Self::Null | Self::Milliseconds(_) | Self::Microseconds(_) => "",
+        }
+    }
+
+    pub(super) fn write(self, out: &mut Vec<u8>) {
+        match self {
+            Self::Null => out.extend_from_slice(b"null"),
             // Both escape `"`, `\` and what is below U+0020, in the same way, and nothing else.
-            Self::Text(text) | Self::Optional(Some(text)) => Ok(serde_json::to_writer(out, text)?),
-            Self::Optional(None) => out.write_all(b"null"),
-            Self::Milliseconds(instant) => {
-                let fraction = |micros, out: &mut _| write_fraction(micros / 1000, 3, out);
-                write_instant(instant, fraction, out)
+            Self::Text(text) => {
+                serde_json::to_writer(out, text).expect("a text can be written into memory");
             }
-            Self::Microseconds(instant) => {
-                write_instant(instant, |micros, out| write_fraction(micros, 6, out), out)
-            }
+            Self::Number(digits) => out.extend_from_slice(digits.as_bytes()),
+            Self::Milliseconds(date) => quoted(&instant(date, 3), out),
+            Self::Microseconds(date) => quoted(&instant(date, 6), out),
         }
     }
 }
 
-/// Quoted ISO 8601 in UTC; the fraction only when there are microseconds.
-fn write_instant<W: Write>(
-    instant: DateTime<Utc>,
-    fraction: impl FnOnce(u32, &mut W) -> io::Result<()>,
-    out: &mut W,
-) -> io::Result<()> {
-    let (year, month, day) = (instant.year(), instant.month(), instant.day());
-    let (hour, minute, second) = (instant.hour(), instant.minute(), instant.second());
-    write!(out, "\"{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")?;
-    let micros = instant.timestamp_subsec_micros();
-    if micros != 0 {
-        fraction(micros, out)?;
-    }
-    out.write_all(b"Z\"")
+fn quoted(text: &[u8], out: &mut Vec<u8>) {
+    out.push(b'"');
+    out.extend_from_slice(text);
+    out.push(b'"');
 }
 
-fn write_fraction(fraction: u32, digits: usize, out: &mut impl Write) -> io::Result<()> {
-    write!(out, ".{fraction:0digits$}")
+/// `YYYY-MM-DDTHH:MM:SS.ffffffZ` and shorter.
+pub(super) struct InstantText {
+    bytes: [u8; 27],
+    length: usize,
+}
+
+impl std::ops::Deref for InstantText {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+}
+
+/// ISO 8601 in UTC, of the years 0 to 9999; a fraction of `fraction_digits` only when there are
+/// microseconds.
+pub(super) fn instant(instant: DateTime<Utc>, fraction_digits: usize) -> InstantText {
+    let mut bytes = [0; 27];
+    bytes[..26].copy_from_slice(&shared::time::calendar(instant));
+    bytes[10] = b'T';
+    let end = if instant.timestamp_subsec_micros() == 0 { 19 } else { 20 + fraction_digits };
+    bytes[end] = b'Z';
+    InstantText { bytes, length: end + 1 }
 }
 
 #[cfg(test)]
@@ -57,7 +77,7 @@ mod tests {
 
     fn written(value: Value<'_>) -> String {
         let mut out = Vec::new();
-        value.write(&mut out).expect("a Vec takes everything");
+        value.write(&mut out);
         String::from_utf8(out).expect("UTF-8")
     }
 
@@ -71,7 +91,8 @@ mod tests {
         ] {
             assert_eq!(written(Value::Text(text)), expected);
         }
-        assert_eq!(written(Value::Optional(None)), "null");
+        assert_eq!(written(Value::optional(None)), "null");
+        assert_eq!(written(Value::Number("-7")), "-7");
     }
 
     #[test]

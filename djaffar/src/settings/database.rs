@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use shared::secret::Secret;
 
+use super::duration::Span;
 use super::size::Size;
 use super::twin;
 use crate::failure::Failure;
@@ -27,6 +28,9 @@ pub(crate) struct WriterSettings {
     /// Bytes of dead letters in the database; beyond it the writer stops storing, red, instead of dropping
     #[arg(long, value_name = "SIZE", default_value = "1GiB")]
     pub(crate) dead_letters_max: Size,
+    /// Age at which activities and their session infos are deleted, once a day, a day or more [default: never]
+    #[arg(long, value_name = "TIME", value_parser = retention)]
+    pub(crate) retention: Option<Span>,
 }
 
 /// The database that was asked for.
@@ -54,6 +58,15 @@ impl DatabaseSettings {
     fn named(&self) -> Result<Option<DatabaseChoice>, Failure> {
         let secret = twin::resolve("database", self.database.as_ref(), self.database_file.as_deref())?;
         secret.map(parse).transpose()
+    }
+}
+
+fn retention(text: &str) -> Result<Span, String> {
+    match text.parse::<Span>()? {
+        span if span < Span::seconds(86_400) => {
+            Err("a retention is a day or longer, such as 90days".to_owned())
+        }
+        span => Ok(span),
     }
 }
 

@@ -3,11 +3,13 @@
 use std::net::SocketAddr;
 
 use chrono_tz::Tz;
+use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
 
 use ingest::config::{BasePath, DebugFrom};
 use ingest::http::client_address::TrustedProxies;
 use ingest::identity::{AllowedOrigins, InvalidOrigin};
+use ingest::privacy::{IpPrivacy, PrivacyConfig, PrivacySignal};
 
 use super::duration::Span;
 
@@ -32,12 +34,50 @@ pub(crate) struct HttpSettings {
     /// Addresses or networks that may use the debug header, divided by commas
     #[arg(long, value_name = "CIDR,...")]
     pub(crate) debug_from: Option<DebugFrom>,
+    /// How much of an IP address is stored: `truncate` keeps the network, IPv4 /24 and IPv6 /48
+    #[arg(long, value_name = "HOW", default_value = "full")]
+    ip_privacy: IpPrivacyName,
+    /// Store nothing of who it is when the browser sends `Sec-GPC: 1`, Global Privacy Control
+    #[arg(
+        long, value_name = "true|false", default_value = "false", default_missing_value = "true",
+        num_args = 0..=1, require_equals = true, action = clap::ArgAction::Set,
+        value_parser = BoolishValueParser::new()
+    )]
+    respect_gpc: bool,
+    /// Store nothing of who it is when the browser sends `DNT: 1`, Do Not Track
+    #[arg(
+        long, value_name = "true|false", default_value = "false", default_missing_value = "true",
+        num_args = 0..=1, require_equals = true, action = clap::ArgAction::Set,
+        value_parser = BoolishValueParser::new()
+    )]
+    respect_dnt: bool,
     /// Time zone of dates without an offset, such as Europe/Berlin; replicas must agree
     #[arg(long, value_name = "ZONE", default_value = "UTC", value_parser = time_zone)]
     pub(crate) time_zone: Tz,
     /// Longest wait for an answer; beyond it 503
     #[arg(long, value_name = "TIME", default_value = "5s")]
     pub(crate) request_timeout: Span,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum IpPrivacyName {
+    Full,
+    Truncate,
+    None,
+}
+
+impl HttpSettings {
+    pub(crate) fn privacy(&self) -> PrivacyConfig {
+        let signals = [(self.respect_gpc, PrivacySignal::Gpc), (self.respect_dnt, PrivacySignal::Dnt)];
+        PrivacyConfig {
+            ip: match self.ip_privacy {
+                IpPrivacyName::Full => IpPrivacy::Full,
+                IpPrivacyName::Truncate => IpPrivacy::Truncate,
+                IpPrivacyName::None => IpPrivacy::None,
+            },
+            respected: signals.into_iter().filter_map(|(is_set, signal)| is_set.then_some(signal)).collect(),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -56,7 +96,7 @@ fn origin(text: &str) -> Result<String, InvalidOrigin> {
     text.parse::<AllowedOrigins>().map(|_| text.trim().to_ascii_lowercase())
 }
 
-fn time_zone(text: &str) -> Result<Tz, String> {
+pub(crate) fn time_zone(text: &str) -> Result<Tz, String> {
     text.parse().map_err(|_| "a time zone is an IANA name, such as UTC or Europe/Berlin".to_owned())
 }
 

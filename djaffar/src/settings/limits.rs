@@ -4,6 +4,8 @@ use std::num::NonZeroUsize;
 
 use clap::Args;
 
+use ingest::rate_limit::{InvalidRate, RateLimit};
+
 use super::duration::Span;
 use super::size::Size;
 
@@ -34,6 +36,23 @@ pub(crate) struct LimitSettings {
     /// Longest time that a connection may stay open without a request
     #[arg(long, value_name = "TIME", default_value = "75s")]
     pub(crate) idle_timeout: Span,
+    /// Longest time for a client to read what is sent to it
+    #[arg(long, value_name = "TIME", default_value = "30s")]
+    pub(crate) write_timeout: Span,
+    /// Activities of one client address (IPv6: one /64), such as 600/min or 600/min,burst=1200; beyond it 429
+    #[arg(long, value_name = "RATE", default_value = "off", value_parser = rate)]
+    pub(crate) rate_limit_per_ip: Rate,
+    /// Activities of one verified session; beyond it 429
+    #[arg(long, value_name = "RATE", default_value = "off", value_parser = rate)]
+    pub(crate) rate_limit_per_session: Rate,
+}
+
+/// `None` for `off`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rate(pub(crate) Option<RateLimit>);
+
+fn rate(text: &str) -> Result<Rate, InvalidRate> {
+    if text == "off" { Ok(Rate(None)) } else { text.parse().map(|limit| Rate(Some(limit))) }
 }
 
 fn intake_bytes(text: &str) -> Result<Size, String> {
@@ -48,7 +67,7 @@ fn frames(text: &str) -> Result<NonZeroUsize, String> {
     }
 }
 
-fn referer_max(text: &str) -> Result<usize, String> {
+pub(crate) fn referer_max(text: &str) -> Result<usize, String> {
     let most = shared::event::REFERER_CHARACTERS_MAX;
     match text.parse() {
         Ok(characters) if (1..=most).contains(&characters) => Ok(characters),

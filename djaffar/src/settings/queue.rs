@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use shared::queue::jetstream::Access;
 use shared::secret::Secret;
 
+use super::nats::NatsSettings;
 use super::size::Size;
 use super::twin;
 use crate::failure::Failure;
@@ -12,7 +14,7 @@ use crate::failure::Failure;
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Queue")]
 pub(crate) struct QueueSettings {
-    /// Queue: `embedded` (a log in the data directory) or NATS servers, `nats://host:4222[,nats://...]` [default: embedded]
+    /// Queue: `embedded` (a log in the data directory) or NATS servers, `nats://host:4222[,nats://...]`, `tls://` for TLS [default: embedded]
     #[arg(long, value_name = "URL", value_parser = super::secret)]
     queue: Option<Secret>,
     /// File that holds the value of --queue, for URLs with a password in them
@@ -30,14 +32,22 @@ pub(crate) struct QueueSettings {
     /// Bytes on disk that the embedded queue may hold; beyond it log requests are answered 503
     #[arg(long, value_name = "SIZE", default_value = "1GiB")]
     pub(crate) embedded_queue_max: Size,
+    #[command(flatten)]
+    nats: NatsSettings,
 }
 
 /// The queue that was asked for.
 #[derive(Clone, Debug)]
 pub(crate) enum QueueChoice {
     Embedded,
-    /// One or more server URLs, divided by commas.
-    Nats(Secret),
+    Nats(NatsServers),
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct NatsServers {
+    /// One or more, divided by commas.
+    pub(crate) urls: Secret,
+    pub(crate) access: Access,
 }
 
 const FORMS: &str = "use `embedded` or nats://host:4222[,nats://...]";
@@ -45,22 +55,28 @@ const FORMS: &str = "use `embedded` or nats://host:4222[,nats://...]";
 impl QueueSettings {
     pub(crate) fn choice(&self) -> Result<QueueChoice, Failure> {
         let secret = twin::resolve("queue", self.queue.as_ref(), self.queue_file.as_deref())?;
-        let Some(secret) = secret else { return Ok(QueueChoice::Embedded) };
-        if secret.expose() == "embedded" {
-            return Ok(QueueChoice::Embedded);
-        }
+        let Some(secret) = secret.filter(|secret| secret.expose() != "embedded") else {
+            return match self.nats.useless() {
+                None => Ok(QueueChoice::Embedded),
+                Some(name) => Err(Failure::misconfigured(format!(
+                    "{name} is set, but the queue is the embedded one; name the NATS servers with queue, or remove it"
+                ))),
+            };
+        };
         let schemes = ["nats://", "tls://"];
         let is_server = |url: &str| {
             schemes.iter().any(|scheme| url.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty()))
         };
         if secret.expose().split(',').all(|url| is_server(url.trim())) {
-            return Ok(QueueChoice::Nats(secret));
+            let access = self.nats.access()?;
+            access.check(secret.expose())?;
+            return Ok(QueueChoice::Nats(NatsServers { urls: secret, access }));
         }
         Err(Failure::misconfigured(format!("queue is neither embedded nor a NATS URL; {FORMS}")))
     }
 
     /// For the split pipeline, whose processes share no data directory.
-    pub(crate) fn servers(&self, command: &str) -> Result<Secret, Failure> {
+    pub(crate) fn servers(&self, command: &str) -> Result<NatsServers, Failure> {
         match self.choice()? {
             QueueChoice::Nats(servers) => Ok(servers),
             QueueChoice::Embedded => Err(Failure::misconfigured(format!(
@@ -100,6 +116,7 @@ mod tests {
             stream_replicas: 1,
             stream_bytes_max: Size(1 << 30),
             embedded_queue_max: Size(1 << 30),
+            nats: NatsSettings::default(),
         }
     }
 

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use shared::secret::Secret;
 
 use super::duration::Span;
-use super::twin;
+use super::{cookie_name, twin};
 use crate::failure::Failure;
 
 const KEY_CHARACTERS_MIN: usize = 32;
@@ -65,12 +65,8 @@ impl SessionSettings {
     pub(crate) fn fallbacks(&self) -> Result<Vec<Secret>, Failure> {
         let name = "secret-key-fallbacks";
         let file = self.secret_key_fallbacks_file.as_deref();
-        let Some(keys) = twin::resolve(name, self.secret_key_fallbacks.as_ref(), file)? else {
-            return Ok(Vec::new());
-        };
-        let divider = if file.is_some() { '\n' } else { ',' };
-        let keys = keys.expose().split(divider).map(|key| key.trim_end_matches('\r'));
-        keys.filter(|key| !key.is_empty()).map(|key| long_enough(name, key)).collect()
+        let keys = twin::list(name, self.secret_key_fallbacks.as_ref(), file)?;
+        keys.iter().map(|key| long_enough(name, key.expose())).collect()
     }
 
     /// Refuses rules that cannot work together.
@@ -120,14 +116,6 @@ fn long_enough(name: &str, key: &str) -> Result<Secret, Failure> {
         "{name} holds a key of {characters} characters; use {KEY_CHARACTERS_MIN} or more, such as the output of \
          `openssl rand -hex 32`"
     )))
-}
-
-fn cookie_name(text: &str) -> Result<String, String> {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    if !text.is_empty() && text.len() <= 64 && text.bytes().all(allowed) {
-        return Ok(text.to_owned());
-    }
-    Err("a cookie name is 1 to 64 letters, digits, - or _".to_owned())
 }
 
 fn cookie_domain(text: &str) -> Result<String, String> {

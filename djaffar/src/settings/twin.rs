@@ -22,6 +22,14 @@ pub(crate) fn resolve(
     }
 }
 
+/// Several secrets: divided by commas in the setting itself, one a line in the file.
+pub(crate) fn list(name: &str, direct: Option<&Secret>, file: Option<&Path>) -> Result<Vec<Secret>, Failure> {
+    let Some(secrets) = resolve(name, direct, file)? else { return Ok(Vec::new()) };
+    let divider = if file.is_some() { '\n' } else { ',' };
+    let secrets = secrets.expose().split(divider).map(|secret| secret.trim_end_matches('\r'));
+    Ok(secrets.filter(|secret| !secret.is_empty()).map(Secret::new).collect())
+}
+
 fn read(name: &str, path: &Path) -> Result<Secret, Failure> {
     let text = std::fs::read_to_string(path).map_err(|error| {
         Failure::misconfigured(format!(

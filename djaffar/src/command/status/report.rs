@@ -17,7 +17,7 @@ pub(super) struct Report {
     pub(super) total: Accounting,
     /// `delivered = stored + duplicate + dead + suppressed`, for every writer.
     pub(super) accounts_close: Verdict,
-    /// `accepted <= delivered + queued`.
+    /// `accepted <= delivered + queued + spooled`, without what was loaded.
     pub(super) nothing_missing: Verdict,
     pub(super) warnings: Vec<String>,
 }
@@ -66,6 +66,15 @@ impl Process {
         self.field("/ingest/accepted")
     }
 
+    /// Activities in the spool of an ingest.
+    pub(super) fn spooled(&self) -> u64 {
+        self.field("/spool/activities").unwrap_or_default()
+    }
+
+    pub(super) fn spooled_frames(&self) -> u64 {
+        self.field("/spool/frames").unwrap_or_default()
+    }
+
     /// The embedded queue, whose only reader is its own process.
     pub(super) fn embedded_queue(&self) -> Option<QueueReading> {
         let Reading::Known(status) = &self.status else { return None };
@@ -90,13 +99,13 @@ impl Report {
         database: Reading<StoreStatus>,
         now: DateTime<Utc>,
     ) -> Self {
-        let total = match &database {
-            Reading::Known(store) => sum(store),
-            Reading::Unknown(_) => Accounting::default(),
+        let (total, from_queues) = match &database {
+            Reading::Known(store) => (store.total(), store.total_from_queues()),
+            Reading::Unknown(_) => Default::default(),
         };
         Self {
             accounts_close: accounts_close(&database),
-            nothing_missing: nothing_missing(&processes, &queue, &database, total.delivered),
+            nothing_missing: nothing_missing(&processes, &queue, &database, from_queues.delivered),
             warnings: warnings(&processes, &queue, &database, now),
             total,
             processes,
@@ -110,18 +119,6 @@ impl Report {
             .iter()
             .any(|verdict| matches!(verdict, Verdict::Broken(_)))
     }
-}
-
-fn sum(store: &StoreStatus) -> Accounting {
-    let mut total = Accounting::default();
-    for (_, writer) in &store.accounting {
-        total.delivered += writer.delivered;
-        total.stored += writer.stored;
-        total.duplicate += writer.duplicate;
-        total.dead += writer.dead;
-        total.suppressed += writer.suppressed;
-    }
-    total
 }
 
 fn accounts_close(database: &Reading<StoreStatus>) -> Verdict {
@@ -148,24 +145,27 @@ fn nothing_missing(
         return Verdict::Unknown("no ingest was asked; name its admin listener with --admin".to_owned());
     }
     let accepted: u64 = accepted.iter().sum();
+    let spooled: u64 = processes.iter().map(Process::spooled).sum();
+    let known = delivered + spooled;
     let queued = match (queue, database) {
-        (Reading::Unknown(reason), _) | (_, Reading::Unknown(reason)) => {
-            return Verdict::Unknown(reason.clone());
-        }
+        (_, Reading::Unknown(reason)) => return Verdict::Unknown(reason.clone()),
+        // Whatever the queue holds is only more.
+        (Reading::Unknown(_), _) if accepted <= known => 0,
+        (Reading::Unknown(reason), _) => return Verdict::Unknown(reason.clone()),
         (Reading::Known(queue), _) => match (queue.activities, queue.frames) {
             (Some(activities), _) => activities,
             (None, 0) => 0,
             // Each frame holds at least one; enough of them settle it, fewer do not.
-            (None, frames) if accepted <= delivered + frames => frames,
+            (None, frames) if accepted <= known + frames => frames,
             (None, _) => return Verdict::Unknown("this queue does not count activities".to_owned()),
         },
     };
-    if accepted <= delivered + queued {
+    if accepted <= known + queued {
         return Verdict::Holds;
     }
     Verdict::Broken(format!(
-        "{} accepted activities are neither queued nor delivered",
-        accepted - delivered - queued
+        "{} accepted activities are neither spooled nor queued nor delivered",
+        accepted - known - queued
     ))
 }
 
@@ -190,6 +190,10 @@ fn warnings(
         warnings.push(format!("{} dead letters wait for a decision", store.dead_letters.count));
     }
     for process in processes {
+        if process.spooled_frames() > 0 {
+            let frames = process.spooled_frames();
+            warnings.push(format!("{}: {frames} frames in the spool wait for NATS", process.url));
+        }
         if let Reading::Known(status) = &process.status
             && let Some(reasons) = status.get("reasons").and_then(Value::as_object)
         {
@@ -241,6 +245,40 @@ mod tests {
         assert!(!whole.is_broken());
         let missing = report(vec![ingest(11)], store(7, 7));
         assert!(matches!(missing.nothing_missing, Verdict::Broken(_)) && missing.is_broken());
+    }
+
+    #[test]
+    fn what_was_loaded_was_not_accepted() {
+        let with = |writer: &str| {
+            let accounts = |delivered| Accounting { delivered, stored: delivered, ..Accounting::default() };
+            let accounting = vec![("w".to_owned(), accounts(7)), (writer.to_owned(), accounts(100))];
+            Reading::Known(StoreStatus { accounting, dead_letters: DeadLetterTotals::default() })
+        };
+        let loaded = report(vec![ingest(11)], with("load/0"));
+        assert!(matches!(loaded.nothing_missing, Verdict::Broken(_)));
+        assert_eq!(loaded.total.delivered, 107);
+        assert_eq!(report(vec![ingest(11)], with("v")).nothing_missing, Verdict::Holds);
+    }
+
+    #[test]
+    fn what_is_spooled_is_not_missing() {
+        let status = |spooled: u64| {
+            let status = json!({ "ingest": { "accepted": 10 }, "queue": "nats",
+                "spool": { "frames": 1, "activities": spooled, "bytes": 9 } });
+            Process { url: "http://a".to_owned(), status: Reading::Known(status) }
+        };
+        let queue = || {
+            Reading::Known(QueueReading { name: "nats", frames: 0, activities: None, bytes: 0, oldest: None })
+        };
+        let spooled = Report::new(vec![status(3)], queue(), store(7, 7), now());
+        assert_eq!(spooled.nothing_missing, Verdict::Holds);
+        assert!(spooled.warnings.iter().any(|warning| warning.contains("spool")), "{:?}", spooled.warnings);
+        let missing = Report::new(vec![status(2)], queue(), store(7, 7), now());
+        assert!(matches!(missing.nothing_missing, Verdict::Broken(_)));
+        let away = || Reading::Unknown("away".to_owned());
+        assert_eq!(Report::new(vec![status(3)], away(), store(7, 7), now()).nothing_missing, Verdict::Holds);
+        let blind = Report::new(vec![status(2)], away(), store(7, 7), now());
+        assert!(matches!(blind.nothing_missing, Verdict::Unknown(_)));
     }
 
     #[test]

@@ -42,8 +42,10 @@ pub(super) fn render(report: &Report) -> String {
         "accounts       delivered = stored + duplicate + dead + suppressed: {}",
         verdict(&report.accounts_close)
     ));
-    lines
-        .push(format!("promise        accepted <= delivered + queued: {}", verdict(&report.nothing_missing)));
+    lines.push(format!(
+        "promise        accepted <= delivered + queued + spooled: {}",
+        verdict(&report.nothing_missing)
+    ));
     lines.extend(report.warnings.iter().map(|warning| format!("warning        {warning}")));
     lines.join("\n")
 }
@@ -77,6 +79,9 @@ fn process(process: &Process) -> String {
         for (reason, count) in rejected.into_iter().flatten() {
             write!(line, ", {} {count}", reason.escape_debug()).ok();
         }
+    }
+    if process.spooled_frames() > 0 {
+        write!(line, ", spooled {} in {} frames", process.spooled(), process.spooled_frames()).ok();
     }
     line
 }
