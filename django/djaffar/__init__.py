@@ -1,0 +1,1 @@
+"""Djaffar beside a Django site."""
