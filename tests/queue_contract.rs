@@ -1,6 +1,8 @@
 //! JetStream under the queue contract, and what only a real broker can do.
 
 use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use async_nats::jetstream::stream::{Config, DiscardPolicy, PersistenceMode, RetentionPolicy, StorageType};
@@ -12,7 +14,7 @@ use shared::frame::Frame;
 use shared::lifecycle::{OwnedTask, Shutdown, TaskResult, spawn_owned};
 use shared::queue::contract::{Fixture, PATIENCE, drain, frame, next, publish};
 use shared::queue::jetstream::{JetStreamConfig, JetStreamConsumer, JetStreamQueue};
-use shared::queue::{FramePublisher, PublishError, QueueBacklog, QueueError, Settle};
+use shared::queue::{FrameConsumer, FramePublisher, PublishError, QueueBacklog, QueueError, Settle};
 use shared::readiness::Readiness;
 use tokio::time::{Instant, timeout};
 
@@ -161,7 +163,6 @@ trait NextError {
 
 impl NextError for JetStreamConsumer {
     async fn next_error(&mut self) -> String {
-        use shared::queue::FrameConsumer;
         match self.next().await {
             Err(QueueError::Misconfigured { reason }) => reason,
             other => panic!("no refusal: {other:?}"),
@@ -288,6 +289,71 @@ async fn a_killed_writers_frames_go_to_another() {
     drop((consumer, first));
     let seen = drain(&second.queue, &mut second.queue.consumer()).await;
     assert_eq!(seen, frames.iter().map(|frame| frame.bytes.clone()).collect());
+}
+
+#[tokio::test]
+async fn a_consumer_that_ends_hands_back_what_it_has_taken_in() {
+    let server = NatsServer::running().await;
+    let patient = JetStreamConfig { ack_wait: Duration::from_secs(600), ..config(&server, 1 << 20) };
+    let running = open(patient).await.expect("a queue");
+    ready(&running.readiness).await;
+    let frames: Vec<Frame> = (0..20).map(|_| frame(500)).collect();
+    for frame in &frames {
+        publish(&running.queue, frame).await;
+    }
+    let mut consumer = running.queue.consumer();
+    next(&mut consumer).await.settle.ack().await.expect("an ack");
+    let stream = context(&server).await.get_stream("DJAFFAR").await.expect("the stream");
+    wait_until("all to be delivered", PATIENCE, || async {
+        stream.consumer_info("djaffar-writer").await.is_ok_and(|info| info.num_pending == 0)
+    })
+    .await;
+    // What has arrived before this one has been taken in.
+    next(&mut consumer).await.settle.ack().await.expect("an ack");
+    drop(consumer);
+    let mut other = running.queue.consumer();
+    for _ in 2..frames.len() {
+        next(&mut other).await.settle.ack().await.expect("an ack");
+    }
+}
+
+/// As a kill of the broker can leave it: the ack has reached the disk, the removal has not.
+#[tokio::test]
+async fn a_frame_that_the_broker_keeps_after_its_ack_is_delivered_again_and_goes() {
+    let mut server = NatsServer::running().await;
+    let running = open(config(&server, 1 << 20)).await.expect("a queue");
+    ready(&running.readiness).await;
+    let frame = frame(500);
+    publish(&running.queue, &frame).await;
+    server.stop().await;
+    let messages = server.store().join("jetstream/$G/streams/DJAFFAR/msgs");
+    let before = tempfile::tempdir().expect("a temporary directory");
+    let copy = |from: &Path, to: &Path| {
+        let copied = Command::new("cp").arg("-aT").arg(from).arg(to).status().expect("cp can be started");
+        assert!(copied.success());
+    };
+    copy(&messages, before.path());
+    server.start_ready().await;
+    ready(&running.readiness).await;
+    let mut consumer = running.queue.consumer();
+    next(&mut consumer).await.settle.ack().await.expect("an ack");
+    wait_until("an empty stream", PATIENCE, || async {
+        running.queue.backlog().await.is_ok_and(|backlog| backlog.frames == 0)
+    })
+    .await;
+    server.stop().await;
+    std::fs::remove_dir_all(&messages).expect("the messages can be removed");
+    copy(before.path(), &messages);
+    server.start_ready().await;
+    ready(&running.readiness).await;
+    assert_eq!(running.queue.backlog().await.expect("an answer").frames, 1, "the broker has kept it");
+    let again = timeout(3 * PATIENCE, consumer.next()).await.expect("a delivery in time").expect("a frame");
+    assert_eq!(again.bytes, frame.bytes);
+    again.settle.ack().await.expect("an ack");
+    wait_until("an empty stream", PATIENCE, || async {
+        running.queue.backlog().await.is_ok_and(|backlog| backlog.frames == 0)
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use djaffar_tests::wait_until;
 use shared::queue::PublishError;
 
-use super::{SENTINEL, assert_harmless, post_to, refused};
+use super::{SENTINEL, assert_described, assert_harmless, post_to, refused};
 use crate::client::Answer;
 use crate::server::Server;
 
@@ -33,8 +33,10 @@ pub(crate) fn lines(count: usize) -> String {
 
 pub(crate) async fn ask(server: &Server, request: impl AsRef<[u8]>) -> Answer {
     let mut client = server.client().await;
-    client.send(request).await;
-    client.answer().await
+    client.send(request.as_ref()).await;
+    let answer = client.answer().await;
+    assert_described("a batch", request.as_ref(), &answer);
+    answer
 }
 
 /// Sends a batch of which something must be accepted; returns the answer's body and what was stored.
@@ -172,7 +174,10 @@ async fn methods_slashes_and_origins_are_as_for_one_activity() {
     let mut client = server.client().await;
     client.send(allowed).await;
     let answer = client.answer().await;
-    assert_eq!(answer.header("access-control-expose-headers"), Some("djaffar-identity, retry-after"));
+    assert_eq!(
+        answer.header("access-control-expose-headers"),
+        Some("djaffar-identity, retry-after, x-request-id")
+    );
     let cookie = client.last_header("set-cookie").expect("a cookie").split(';').next().expect("a value");
     assert_eq!(server.stored().await.len(), 1);
     let foreign =

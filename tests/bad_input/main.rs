@@ -8,11 +8,14 @@ mod compression;
 mod connections;
 mod fields;
 mod framing;
+mod rate_limits;
 mod routes;
 mod server;
 mod unavailable;
+mod unread;
 
 use client::Answer;
+use djaffar_tests::openapi::OpenApi;
 use server::Server;
 
 /// Stands in every bad input and must never come back.
@@ -46,9 +49,10 @@ fn json(body: &str) -> Vec<u8> {
 /// Sends a request that must be refused with `status`.
 async fn refused(server: &Server, what: &str, request: impl AsRef<[u8]>, status: u16) -> Answer {
     let mut client = server.client().await;
-    client.send(request).await;
+    client.send(request.as_ref()).await;
     let answer = client.try_answer().await.unwrap_or_else(|| panic!("{what}: no answer"));
     assert_eq!(answer.status, status, "{what}: {answer:?}");
+    assert_described(what, request.as_ref(), &answer);
     assert_harmless(what, &answer);
     assert!(server.stored().await.is_empty(), "{what} was stored");
     if answer.closes() {
@@ -77,12 +81,33 @@ fn assert_harmless(what: &str, answer: &Answer) {
     assert!(is_known, "{what}: {body}");
 }
 
+/// `ingest/openapi.yaml` knows the answer, unless the request names no route, or is no HTTP.
+fn assert_described(what: &str, request: &[u8], answer: &Answer) {
+    let line =
+        String::from_utf8_lossy(request.split(|byte| *byte == b'\r').next().unwrap_or_default()).into_owned();
+    let mut words = line.split(' ');
+    let (Some(method), Some(target), Some("HTTP/1.1"), None) =
+        (words.next(), words.next(), words.next(), words.next())
+    else {
+        return;
+    };
+    // Refused before there is anybody to word an answer.
+    if answer.body.is_empty() && matches!(answer.status, 400 | 414 | 431) {
+        return;
+    }
+    let header = |name: &str| answer.header(name).map(str::to_owned);
+    if let Err(undescribed) = OpenApi::read().describe(method, target, answer.status, header) {
+        panic!("{what}: {undescribed}");
+    }
+}
+
 /// Sends a request that must be accepted; returns what was stored.
 async fn accepted(server: &Server, what: &str, request: impl AsRef<[u8]>) -> shared::event::Activity {
     let mut client = server.client().await;
-    client.send(request).await;
+    client.send(request.as_ref()).await;
     let answer = client.answer().await;
     assert_eq!(answer.status, 204, "{what}: {answer:?}");
+    assert_described(what, request.as_ref(), &answer);
     let mut stored = server.stored().await;
     assert_eq!(stored.len(), 1, "{what}");
     stored.remove(0)

@@ -41,6 +41,46 @@ async fn head_and_options() {
 }
 
 #[tokio::test]
+async fn the_client_script_stores_nothing() {
+    let server = Server::start().await;
+    let mut client = server.client().await;
+    client.send(format!("GET /djaffar/djaffar.js?{SENTINEL} HTTP/1.1\r\n{LENGTH}")).await;
+    let answer = client.answer().await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.header("content-type"), Some("text/javascript; charset=utf-8"));
+    assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
+    assert_eq!(answer.header("set-cookie"), None);
+    assert!(!answer.body.contains(SENTINEL));
+    let tag = answer.header("etag").expect("a validator").to_owned();
+    let request = format!("GET /djaffar/djaffar.js HTTP/1.1\r\nIf-None-Match: {tag}\r\n{LENGTH}");
+    client.send(request).await;
+    assert!(client.head_answer().await.starts_with("http/1.1 304"));
+    client.send(format!("HEAD /djaffar/djaffar.js HTTP/1.1\r\n{LENGTH}")).await;
+    let head = client.head_answer().await;
+    assert!(head.starts_with("http/1.1 200") && head.ends_with("\r\n\r\n"), "{head}");
+    let request = format!("POST /djaffar/djaffar.js HTTP/1.1\r\n{LENGTH}");
+    let answer = refused(&server, "script", request, 405).await;
+    assert_eq!(answer.header("allow"), Some("get, head, options"));
+    server.serves(&mut client).await;
+}
+
+#[tokio::test]
+async fn a_welcome_page_is_served_at_the_root_alone() {
+    let server = Server::start_with(|config| config.welcome = Some("<p>{base}</p>")).await;
+    let mut client = server.client().await;
+    client.send(format!("GET / HTTP/1.1\r\n{LENGTH}")).await;
+    let answer = client.answer().await;
+    assert_eq!((answer.status, &*answer.body), (200, "<p>/djaffar</p>"));
+    assert!(
+        answer.header("content-security-policy").is_some_and(|policy| policy.contains("default-src 'none'"))
+    );
+    for (method, path, status) in [("POST", "/", 405), ("GET", "/x", 404), ("GET", "/djaffar/", 404)] {
+        refused(&server, path, format!("{method} {path} HTTP/1.1\r\n{LENGTH}"), status).await;
+    }
+    assert!(server.stored().await.is_empty());
+}
+
+#[tokio::test]
 async fn wrong_paths_and_the_admin_listener() {
     let server = Server::start().await;
     for path in [
@@ -100,4 +140,61 @@ async fn pixels() {
     assert!(answer.header("djaffar-identity").is_some());
     assert!(answer.header("set-cookie").is_some());
     assert_eq!(server.stored().await.len(), 1);
+}
+
+/// What browsers are told about using an answer: all with a body, and nothing on the 204 of a log request.
+#[tokio::test]
+async fn every_route_says_how_its_answer_may_be_used() {
+    const ALL: [&str; 5] = [
+        "x-content-type-options",
+        "cross-origin-resource-policy",
+        "content-security-policy",
+        "referrer-policy",
+        "cross-origin-opener-policy",
+    ];
+    const JSON: &[&str] = &["nosniff", "same-origin"];
+    const FOR_ALL_SITES: &[&str] = &["nosniff", "cross-origin"];
+    let page = "<style>a{}</style><script>1</script>";
+    let server = Server::start_with(|config| {
+        config.welcome = Some(page);
+        config.debug_from = "127.0.0.1".parse().expect("an address");
+    })
+    .await;
+    let policy = "default-src 'none'; script-src 'self' 'sha256-a4ayc/80/ogda4bo/1o/v0etpoqilx1jwb5s3behw0s='; \
+         style-src 'sha256-x1rutgbrxct9kksaxmk7thftwirscfhohxss8tv8hbk='; connect-src 'self'; img-src data:; \
+         base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+    let welcome: &[&str] = &["nosniff", "same-origin", policy, "same-origin", "same-origin"];
+    let get = |path: &str| format!("GET {path} HTTP/1.1\r\n{LENGTH}").into_bytes();
+    let batch = |body: &str| super::post_to("/djaffar/batch/", "Content-Type: application/json\r\n", body);
+    let good = "date=2016-12-29&path=x";
+    let debug =
+        super::post_with("Content-Type: application/x-www-form-urlencoded\r\nX-Djaffar-Debug: 1\r\n", good);
+    let requests: [(Vec<u8>, u16, &[&str]); 14] = [
+        (form(good), 204, &[]),
+        (format!("OPTIONS /djaffar/log/ HTTP/1.1\r\n{LENGTH}").into_bytes(), 204, &[]),
+        (form("path=x"), 400, JSON),
+        (debug, 200, JSON),
+        (get("/djaffar/log/"), 405, JSON),
+        (batch(r#"[{"date": "2016-12-29", "path": "x"}]"#), 200, JSON),
+        (batch("["), 400, JSON),
+        (batch("[{}]"), 400, JSON),
+        (get("/djaffar/pixel.gif?path=x"), 200, FOR_ALL_SITES),
+        (get("/djaffar/pixel.gif"), 400, JSON),
+        (get("/djaffar/djaffar.js"), 200, FOR_ALL_SITES),
+        (get("/djaffar/djaffar.js?v=0"), 200, FOR_ALL_SITES),
+        (get("/"), 200, welcome),
+        (get("/elsewhere"), 404, JSON),
+    ];
+    for (request, status, expected) in requests {
+        let what = String::from_utf8_lossy(&request).into_owned();
+        let mut client = server.client().await;
+        client.send(request).await;
+        let answer = client.answer().await;
+        assert_eq!(answer.status, status, "{what}");
+        for (number, name) in ALL.into_iter().enumerate() {
+            assert_eq!(answer.header(name), expected.get(number).copied(), "{name} of {what}");
+        }
+        let is_private = what.contains("X-Djaffar-Debug") || what.contains("pixel.gif?");
+        assert_eq!(answer.header("cache-control") == Some("no-store"), is_private, "{what}");
+    }
 }

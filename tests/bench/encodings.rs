@@ -9,6 +9,7 @@ use shared::event::Activity;
 use shared::frame::{Compression, EncodedActivity, FrameBuilder, FrameId, decode};
 
 use crate::activities::activity;
+use crate::effort;
 use crate::report::{Report, median};
 
 const ROUNDS: usize = 5;
@@ -94,7 +95,7 @@ fn json(activities: &[Activity]) -> Vec<u8> {
 fn frame(activities: Vec<Activity>, compression: Compression) -> Vec<u8> {
     let mut builder = FrameBuilder::new(usize::MAX);
     for activity in activities {
-        builder.push(&EncodedActivity::from(activity));
+        builder.push(&EncodedActivity::from(&activity));
     }
     builder.finish(FrameId::generate(), compression).bytes.to_vec()
 }
@@ -122,7 +123,7 @@ pub(crate) fn run(report: &mut Report) {
 fn measure(encoding: Encoding, count: usize) -> (f64, f64, f64) {
     let (mut encode, mut decode, mut size) = (Vec::new(), Vec::new(), Vec::new());
     let start = shared::time::now();
-    for _ in 0..ROUNDS {
+    for _ in 0..effort::rounds(ROUNDS) {
         let numbers: Vec<u32> = (0..u32::try_from(ACTIVITIES_PER_ROUND).expect("fits")).collect();
         let groups: Vec<Vec<Activity>> = numbers
             .chunks_exact(count)

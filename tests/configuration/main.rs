@@ -4,8 +4,10 @@
 mod example;
 mod refusals;
 mod secrets;
+mod shell;
 mod sources;
 mod start;
+mod units;
 
 use std::process::{Output, Stdio};
 use std::time::Duration;

@@ -7,6 +7,9 @@ use djaffar_tests::process::Djaffar;
 use crate::Run;
 
 const KEY: &str = "0123456789abcdef0123456789abcdef";
+const PUBLIC_KEY: &str = "-----BEGIN PUBLIC KEY-----
+MCowBQYDK2VwAyEAfsAamZIxWjUAsExItb2/JlfT8+X2uHoxcBgjXnrI7os=
+-----END PUBLIC KEY-----";
 
 /// Arguments, and what their sentence holds.
 const FLAGS: &[(&[&str], &[&str])] = &[
@@ -69,6 +72,103 @@ const FLAGS: &[(&[&str], &[&str])] = &[
         &["writer", "--queue", "nats://127.0.0.1:1"],
         &["database is needed by `djaffar writer`", "postgres://"],
     ),
+    (
+        &["ingest", "--queue", "nats://127.0.0.1:1", "--secret-key", KEY, "--spool-max", "1KiB"],
+        &["spool-max is 1KiB", "2MiB"],
+    ),
+    (&["spool", "drain"], &["queue is needed by `djaffar spool drain`"]),
+    (&["dead-letters"], &["needs to be told what to do", "--help"]),
+    (&["dead-letters", "replay"], &["ID", "is needed"]),
+    (&["dead-letters", "discard", "1", "--sqlstate", "23514"], &["--sqlstate"]),
+    (&["dead-letters", "discard", "--all"], &["--yes"]),
+    (&["dead-letters", "list"], &["there is no database at", "--database"]),
+    (&["dead-letters", "list", "--since", "yesterday"], &["--since", "2026-11-25"]),
+    (
+        &["serve", "--django-database", "sqlite:site.db"],
+        &["django-database", "nothing asks it", "django-secret-key"],
+    ),
+    (
+        &["serve", "--django-database", "mysql://a/b", "--token-preset", "drf"],
+        &["django-database", "postgres://"],
+    ),
+    (&["serve", "--django-secret-key", KEY], &["django-secret-key", "without django-database"]),
+    (
+        &["serve", "--django-secret-key-fallbacks", KEY],
+        &["django-secret-key-fallbacks", "without django-secret-key"],
+    ),
+    (
+        &[
+            "serve",
+            "--django-database",
+            "sqlite:site.db",
+            "--django-secret-key",
+            KEY,
+            "--session-cookie-name",
+            "sessionid",
+        ],
+        &["--django-session-cookie-name", "--session-cookie-name", "name ours otherwise"],
+    ),
+    (&["serve", "--django-user-table", "auth user"], &["--django-user-table", "auth_user"]),
+    (&["serve", "--django-csrf", "off"], &["--django-csrf", "same-origin or strict"]),
+    (
+        &["serve", "--auth-url", "site.example/identity/"],
+        &["--auth-url", "http://127.0.0.1:8000/djaffar/identity/"],
+    ),
+    (&["serve", "--auth-url", "http://user:password@site.example/"], &["--auth-url", "--auth-url-key"]),
+    (&["serve", "--auth-url-key", KEY], &["auth-url-key", "without auth-url"]),
+    (&["serve", "--auth-cookies", "sessionid"], &["auth-cookies", "without auth-url"]),
+    (
+        &["serve", "--auth-url", "http://site.example/", "--auth-cookies", "sessionid,djaffar_session"],
+        &["--auth-cookies", "djaffar_session", "remove it"],
+    ),
+    (
+        &["serve", "--auth-url", "http://site.example/", "--auth-connections-max", "0"],
+        &["--auth-connections-max", "1 or more"],
+    ),
+    (
+        &["serve", "--auth-url", "http://site.example/", "--auth-url-key", "a\nb"],
+        &["--auth-url-key", "letters"],
+    ),
+    (&["serve", "--token-preset", "drf"], &["token-preset", "without django-database"]),
+    (
+        &["serve", "--django-database", "sqlite:site.db", "--token-preset", "drf,drf"],
+        &["--token-preset", "twice"],
+    ),
+    (&["serve", "--token-query", "select 1"], &["token-query", "without token-database"]),
+    (&["serve", "--token-database", "sqlite:a.db"], &["token-database", "without token-query"]),
+    (&["serve", "--jwt-preset", "simplejwt"], &["jwt-preset", "django-secret-key", "jwt-key"]),
+    (&["serve", "--jwt-algorithms", "none"], &["--jwt-algorithms", "RS256"]),
+    (&["serve", "--jwt-algorithms", "RS256"], &["jwt-algorithms", "jwt-key or jwt-jwks"]),
+    (&["serve", "--jwt-key", KEY], &["--jwt-algorithms", "such as `RS256`"]),
+    (&["serve", "--jwt-key", "short", "--jwt-algorithms", "HS256"], &["jwt-key", "openssl rand -hex 32"]),
+    (&["serve", "--jwt-key", KEY, "--jwt-algorithms", "ES256"], &["--jwt-algorithms", "no public key"]),
+    (
+        &["serve", "--jwt-key", PUBLIC_KEY, "--jwt-algorithms", "HS256"],
+        &["--jwt-algorithms", "is a public key"],
+    ),
+    (&["serve", "--jwt-key", KEY, "--jwt-jwks", "keys.json"], &["jwt-key and jwt-jwks", "remove one"]),
+    (
+        &["serve", "--jwt-jwks", "https://issuer.example/keys", "--jwt-algorithms", "HS256,RS256"],
+        &["--jwt-algorithms", "beside --jwt-jwks", "remove one"],
+    ),
+    (
+        &["serve", "--jwt-jwks", "none.json", "--jwt-algorithms", "RS256"],
+        &["--jwt-jwks", "No such file", "public keys"],
+    ),
+    (&["serve", "--jwt-jwks", "ftp://issuer.example/keys"], &["--jwt-jwks", "https://"]),
+    (
+        &["serve", "--jwt-key", KEY, "--jwt-algorithms", "HS256", "--jwt-leeway", "1h"],
+        &["--jwt-leeway", "set the clocks right"],
+    ),
+    (&["serve", "--forwarded-user-header", "X-User"], &["--forwarded-user-header", "--trusted-proxies"]),
+    (
+        &["serve", "--forwarded-user-header", "Cookie", "--trusted-proxies", "127.0.0.1"],
+        &["--forwarded-user-header", "another purpose"],
+    ),
+    (&["serve", "--identity-timeout", "2"], &["--identity-timeout", "5s"]),
+    (&["serve", "--rate-limit-per-ip", "600"], &["--rate-limit-per-ip", "600/min"]),
+    (&["ingest", "--rate-limit-per-session", "0/s"], &["--rate-limit-per-session", "burst=1200"]),
+    (&["serve", "--write-timeout", "0s"], &["--write-timeout", "longer than nothing"]),
     (&["status", "--admin", "localhost"], &["--admin", "http://"]),
     (&["dump", "activity"], &["database"]),
 ];

@@ -5,11 +5,20 @@ use djaffar_tests::process::Djaffar;
 
 use crate::Run;
 
-const SECRETS: [&str; 4] = [
+const SECRETS: [&str; 12] = [
     "correct-horse-battery-staple-0123456789",
     "tr0ub4dor-and-3-and-some-more-characters",
     "queue-password-5c1a",
     "database-password-77e0",
+    "django-password-1f3b",
+    "djangos-secret-key-with-more-than-enough-characters",
+    "tokens-password-9a2c",
+    "key-that-the-site-is-shown-6b1d",
+    "the-issuers-secret-with-more-than-enough-characters",
+    "queue-users-password-3e8d",
+    "queue-token-0f4a",
+    // The seed of a user that exists nowhere.
+    "SUACSSL3UAHUDXKFSNVUZRF5UHPMWZ6BFDTJ7M6USDXIEDNPPQYYYCU3VY",
 ];
 
 fn run(arguments: &[&str]) -> Run {
@@ -18,6 +27,14 @@ fn run(arguments: &[&str]) -> Run {
         .variable("DJAFFAR_SECRET_KEY_FALLBACKS", SECRETS[1])
         .variable("DJAFFAR_QUEUE", &format!("nats://user:{}@127.0.0.1:1", SECRETS[2]))
         .variable("DJAFFAR_DATABASE", &format!("postgres://user:{}@127.0.0.1:1/name", SECRETS[3]))
+        .variable("DJAFFAR_DJANGO_DATABASE", &format!("postgres://user:{}@127.0.0.1:1/site", SECRETS[4]))
+        .variable("DJAFFAR_DJANGO_SECRET_KEY", SECRETS[5])
+        .variable("DJAFFAR_TOKEN_DATABASE", &format!("postgres://user:{}@127.0.0.1:1/tokens", SECRETS[6]))
+        .variable("DJAFFAR_AUTH_URL", "http://127.0.0.1:1/identity/")
+        .variable("DJAFFAR_AUTH_URL_KEY", SECRETS[7])
+        .variable("DJAFFAR_JWT_KEY", SECRETS[8])
+        .variable("DJAFFAR_JWT_ALGORITHMS", "HS256")
+        .variable("DJAFFAR_TOKEN_QUERY", "select user_id from token where key = $1")
 }
 
 fn assert_silent(text: &str) {
@@ -48,6 +65,30 @@ async fn help_refusals_and_check_do_not_print_secrets() {
         &["dump", "activity"],
     ] {
         assert_silent(&prints(run(arguments)).await);
+    }
+}
+
+/// None of them is used: NATS is away, or they contradict each other.
+#[tokio::test]
+async fn logins_at_nats_are_not_printed() {
+    let login = |setting: &str, secret: usize| (format!("--queue-{setting}"), SECRETS[secret].to_owned());
+    let user = ("--queue-user".to_owned(), "anna".to_owned());
+    for flags in [
+        vec![user.clone(), login("password", 9)],
+        vec![login("token", 10)],
+        vec![login("nkey-seed", 11)],
+        vec![user, login("password", 9), login("token", 10), login("nkey-seed", 11)],
+        vec![login("nkey-seed", 10)],
+    ] {
+        for command in ["check", "status", "ingest"] {
+            let flags = flags.iter().flat_map(|(flag, value)| [flag.as_str(), value.as_str()]);
+            let arguments: Vec<&str> = [command].into_iter().chain(flags).collect();
+            let queue = ("DJAFFAR_QUEUE", "tls://127.0.0.1:1");
+            // An ingest that is not refused would wait for NATS.
+            let config = if command == "ingest" { "listen = \"nowhere\"" } else { "" };
+            let run = Run::new(&arguments).config(config).variable(queue.0, queue.1);
+            assert_silent(&prints(run).await);
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Connection as _, SqliteConnection};
 
 use crate::assert_exact;
-use crate::pipeline::{Pipeline, SECRET_KEY};
+use djaffar_tests::pipeline::{Pipeline, SECRET_KEY};
 
 const FULL_LIMIT: Duration = Duration::from_secs(120);
 
@@ -48,7 +48,7 @@ async fn a_full_embedded_queue_answers_503_and_drains() {
     sqlx::query("rollback").execute(&mut blocker).await.expect("the lock is released");
     load.progress(500).await;
     let journal = load.finish().await;
-    assert_exact(&Database::Sqlite(path), &journal).await;
+    assert_exact(&serve, &journal).await;
 }
 
 #[tokio::test]

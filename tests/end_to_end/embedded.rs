@@ -1,7 +1,8 @@
 //! `djaffar serve` through `kill -9`.
 
+use std::path::Path;
+
 use djaffar_tests::client::Load;
-use djaffar_tests::database::Database;
 use djaffar_tests::process::Djaffar;
 
 use crate::{STOP_LIMIT, assert_exact, fault_rounds};
@@ -18,10 +19,9 @@ async fn serve_killed_under_load_loses_and_doubles_nothing() {
     }
     load.progress(100).await;
     let journal = load.finish().await;
-    let database = Database::of_serve(&serve.data_directory());
-    assert_exact(&database, &journal).await;
+    assert_exact(&serve, &journal).await;
     assert!(serve.stop(STOP_LIMIT).await.success(), "{}", serve.log());
-    assert_exact(&database, &journal).await;
+    assert_exact(&serve, &journal).await;
 }
 
 #[tokio::test]
@@ -33,16 +33,17 @@ async fn what_a_killed_server_had_answered_needs_no_client_to_come_back() {
     serve.kill();
     let journal = load.give_up().await;
     serve.start_ready().await;
-    assert_exact(&Database::of_serve(&serve.data_directory()), &journal).await;
+    assert_exact(&serve, &journal).await;
 }
 
 #[tokio::test]
 async fn a_data_directory_serves_one_process() {
     let mut serve = Djaffar::serve();
     serve.start_ready().await;
-    let mut second = Djaffar::serve().with("--data-dir", serve.data_directory());
+    let mut second = Djaffar::serve_in(Path::new(&serve.data_directory()));
     second.start();
     let status = second.ended(STOP_LIMIT).await;
     assert_eq!(status.code(), Some(2), "{}", second.log());
-    assert!(second.log().contains("data-dir"), "it names the setting: {}", second.log());
+    let log = second.log();
+    assert!(log.contains("data-dir") && log.contains("another"), "it names the setting: {log}");
 }

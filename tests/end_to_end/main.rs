@@ -2,33 +2,33 @@
 
 mod back_pressure;
 mod batch;
+mod dead_letters;
 mod embedded;
-mod pipeline;
+mod keeping;
+mod privacy;
 mod split;
+mod spool;
 mod stopping;
 mod walkthrough;
 
 use std::time::Duration;
 
+use djaffar_tests::checker::{Queue, judge};
 use djaffar_tests::database::Database;
 use djaffar_tests::journal::Journal;
-use djaffar_tests::wait_until;
+use djaffar_tests::process::Djaffar;
 
-/// A killed writer's frames come back after `ack_wait`, 30 s; the rest is a slow machine's.
-const DRAIN_LIMIT: Duration = Duration::from_secs(120);
 /// `--stop-timeout` and a margin.
 const STOP_LIMIT: Duration = Duration::from_secs(20);
 
 /// How often a fault is repeated: `$FAULT_ROUNDS`, or a few.
 fn fault_rounds() -> usize {
-    std::env::var("FAULT_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(3)
+    djaffar_tests::rounds::fault_rounds(3)
 }
 
-/// Waits until as many rows are there as log requests were accepted, and holds them against each other.
-async fn assert_exact(database: &Database, journal: &Journal) {
-    let accepted = u64::try_from(journal.accepted()).expect("fits");
-    wait_until(&format!("{accepted} rows"), DRAIN_LIMIT, || async { database.count().await >= accepted })
-        .await;
-    journal.assert_kept(&database.activities().await);
-    database.assert_accounts().await;
+/// Waits until the queue is empty and holds the rows against what was accepted.
+async fn assert_exact(serve: &Djaffar, journal: &Journal) {
+    let queue =
+        if serve.id().is_some() { Queue::Embedded(serve.admin_url("/status")) } else { Queue::Closed };
+    judge(journal, &Database::of_serve(&serve.data_directory()), &queue).await.assert_kept();
 }

@@ -8,7 +8,7 @@ use rustix::process::Signal;
 use uuid::Uuid;
 
 use crate::fault_rounds;
-use crate::pipeline::Pipeline;
+use djaffar_tests::pipeline::Pipeline;
 
 #[tokio::test]
 async fn two_ingests_and_two_writers_store_each_log_request_once() {

@@ -6,8 +6,8 @@ use djaffar_tests::process::Djaffar;
 use djaffar_tests::{START_LIMIT, wait_until};
 use rustix::process::Signal;
 
-use crate::pipeline::Pipeline;
 use crate::{STOP_LIMIT, assert_exact};
+use djaffar_tests::pipeline::Pipeline;
 
 const BODY: &str = "date=2016-12-29T07:35:22Z&path=/slow";
 
@@ -62,8 +62,8 @@ async fn serve_stopped_under_load_loses_nothing() {
     }
     load.progress(200).await;
     let journal = load.finish().await;
+    assert_exact(&serve, &journal).await;
     let database = Database::of_serve(&serve.data_directory());
-    assert_exact(&database, &journal).await;
     assert_eq!(database.accounting().await.duplicate, 0, "a clean stop needs no second delivery");
 }
 

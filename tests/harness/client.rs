@@ -20,6 +20,8 @@ use crate::journal::{Answer, Journal, Sent};
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);
 /// Most activities of one batch.
 const BATCH_MAX: usize = 20;
+/// Then a browser goes to the next target, so that a replica that was away has work again.
+const REQUESTS_PER_CONNECTION: u32 = 20;
 const RETRY_DELAY: Duration = Duration::from_millis(50);
 
 /// One HTTP/1.1 connection.
@@ -118,19 +120,46 @@ pub struct Load {
     browsers: Vec<OwnedTask<Journal>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Control {
+    begun: Instant,
     accepted: AtomicU64,
+    /// Both in microseconds, the first since `begun`.
+    last_accepted: AtomicU64,
+    longest_stall: AtomicU64,
+    longest_answer: AtomicU64,
     told_to_retry: AtomicU64,
     finishing: AtomicBool,
     given_up: AtomicBool,
+}
+
+impl Control {
+    fn new() -> Self {
+        Self {
+            begun: Instant::now(),
+            accepted: AtomicU64::default(),
+            last_accepted: AtomicU64::default(),
+            longest_stall: AtomicU64::default(),
+            longest_answer: AtomicU64::default(),
+            told_to_retry: AtomicU64::default(),
+            finishing: AtomicBool::default(),
+            given_up: AtomicBool::default(),
+        }
+    }
+
+    fn accept(&self) {
+        self.accepted.fetch_add(1, Ordering::Relaxed);
+        let now = micros(self.begun.elapsed());
+        let before = self.last_accepted.fetch_max(now, Ordering::Relaxed);
+        self.longest_stall.fetch_max(now.saturating_sub(before), Ordering::Relaxed);
+    }
 }
 
 impl Load {
     /// Browsers that spread over the targets and, when one fails, go to the next.
     #[must_use]
     pub fn start(targets: &[SocketAddr], browsers: usize) -> Self {
-        let control = Arc::new(Control::default());
+        let control = Arc::new(Control::new());
         let start = |number| {
             let browser = Browser {
                 number,
@@ -176,6 +205,8 @@ impl Load {
         for browser in self.browsers {
             journal.extend(browser.join().await.expect("browsers do not die"));
         }
+        journal.longest_answer = Duration::from_micros(self.control.longest_answer.load(Ordering::Relaxed));
+        journal.longest_stall = Duration::from_micros(self.control.longest_stall.load(Ordering::Relaxed));
         journal
     }
 
@@ -184,6 +215,10 @@ impl Load {
         self.control.given_up.store(true, Ordering::Relaxed);
         self.finish().await
     }
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 struct Browser {
@@ -201,6 +236,10 @@ impl Browser {
         let mut count = 0_u32;
         while !self.control.finishing.load(Ordering::Relaxed) {
             count += 1;
+            if count.is_multiple_of(REQUESTS_PER_CONNECTION) {
+                self.connection = None;
+                self.next_target += 1;
+            }
             let sent = self.log(self.activities(count)).await;
             self.journal.sent.extend(sent);
         }
@@ -234,8 +273,10 @@ impl Browser {
         let mut sessions = Vec::new();
         let deadline = Instant::now() + Duration::from_secs(180);
         while answer == Answer::Unclear && Instant::now() < deadline {
+            let begun = Instant::now();
             let status = match self.attempt(&activities).await {
                 Ok(response) => {
+                    self.control.longest_answer.fetch_max(micros(begun.elapsed()), Ordering::Relaxed);
                     if response.status == 200 {
                         let all = format!(r#"{{"accepted":{},"rejected":[]}}"#, activities.len());
                         assert_eq!(String::from_utf8_lossy(&response.body), all);
@@ -251,7 +292,11 @@ impl Browser {
                 }
                 Err(_) => 0,
             };
-            *self.journal.attempts.entry(status).or_default() += 1;
+            if status == 0 && self.connection.is_none() {
+                self.journal.refused += 1;
+            } else {
+                *self.journal.attempts.entry(status).or_default() += 1;
+            }
             sessions.push(self.cookie.clone());
             match status {
                 200..300 => answer = Answer::Accepted,
@@ -267,7 +312,7 @@ impl Browser {
             }
         }
         if answer == Answer::Accepted {
-            self.control.accepted.fetch_add(1, Ordering::Relaxed);
+            self.control.accept();
         }
         // The first write wins: only one attempt, or attempts under one cookie, tell the session.
         let told = sessions.iter().all(|session| session == &sessions[0]);
@@ -292,14 +337,15 @@ impl Browser {
 
     async fn attempt(&mut self, activities: &[Sent]) -> io::Result<Response> {
         let target = self.targets[self.next_target % self.targets.len()];
-        let mut connection = match self.connection.take() {
+        let request = self.request(activities);
+        let connection = match &mut self.connection {
             Some(connection) => connection,
-            None => Connection::open(target).await?,
+            none => none.insert(Connection::open(target).await?),
         };
-        connection.send(&self.request(activities)).await?;
+        connection.send(&request).await?;
         let response = timeout(ANSWER_LIMIT, connection.receive()).await.map_err(io::Error::from)??;
-        if !response.closes() {
-            self.connection = Some(connection);
+        if response.closes() {
+            self.connection = None;
         }
         Ok(response)
     }

@@ -105,7 +105,46 @@ impl Database {
         assert_eq!((accounting.dead, self.dead_letters().await), (0, 0), "{accounting:?}");
     }
 
-    async fn number(&self, sql: &'static str) -> u64 {
+    /// Runs statements beside the program under test.
+    ///
+    /// # Panics
+    /// The database refuses them.
+    pub async fn sql(&self, statements: &'static str) {
+        let result = match self {
+            Self::Sqlite(path) => sqlx::raw_sql(statements).execute(&mut sqlite(path).await).await.map(drop),
+            Self::Postgres(url) => {
+                sqlx::raw_sql(statements).execute(&mut postgres(url).await).await.map(drop)
+            }
+        };
+        result.unwrap_or_else(|error| panic!("{statements}: {error}"));
+    }
+
+    /// For `--database`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        match self {
+            Self::Sqlite(path) => format!("sqlite:{path}"),
+            Self::Postgres(url) => url.clone(),
+        }
+    }
+
+    /// Runs statements that cannot share a transaction, on one connection.
+    ///
+    /// # Panics
+    /// They fail.
+    pub async fn execute_each(&self, statements: &[&'static str]) {
+        let Self::Postgres(url) = self else { panic!("for Postgres alone") };
+        let mut connection = postgres(url).await;
+        for statement in statements {
+            sqlx::raw_sql(*statement).execute(&mut connection).await.expect("the statement is right");
+        }
+    }
+
+    /// What a query counts.
+    ///
+    /// # Panics
+    /// It fails.
+    pub async fn number(&self, sql: &'static str) -> u64 {
         let (count,): (i64,) = match self {
             Self::Sqlite(path) => sqlx::query_as(sql).fetch_one(&mut sqlite(path).await).await,
             Self::Postgres(url) => sqlx::query_as(sql).fetch_one(&mut postgres(url).await).await,

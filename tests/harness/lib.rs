@@ -5,19 +5,33 @@
 
 use std::env;
 use std::net::{Ipv4Addr, TcpListener};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
 pub mod batch;
+pub mod certificates;
+pub mod checker;
 pub mod client;
 pub mod database;
+pub mod docker;
 pub mod journal;
 pub mod nats;
+pub mod nats_cluster;
+pub mod openapi;
+pub mod pipeline;
 pub mod postgres;
 pub mod process;
+pub mod rounds;
+pub mod small_disk;
+pub mod stack;
+pub mod strace;
 pub mod tcp_proxy;
+pub mod tls_front;
 
 /// Long enough for a server to start on a busy machine.
 pub const START_LIMIT: Duration = Duration::from_secs(60);
@@ -47,24 +61,29 @@ pub fn binary(name: &str) -> PathBuf {
         ("djaffar", None) => env::var_os("CARGO_TARGET_DIR")
             .map_or_else(|| workspace().join("target"), PathBuf::from)
             .join("debug/djaffar"),
+        // `djaffar-failpoints` too: tests/run puts it there.
         (tool, _) => tools().join("bin").join(tool),
     };
     assert!(path.exists(), "{} is missing: run tests/run, or tests/setup and cargo build", path.display());
     path
 }
 
-/// A port of 127.0.0.1 that nobody listens on.
+/// A port of 127.0.0.1 that nobody listens on, and that no other test of this process is given.
 ///
 /// Taken from below the ephemeral range, so that no outgoing connection grabs it before the server does.
+/// A server may be down for a while: its port stays its own, which asking the kernel alone would not see.
 ///
 /// # Panics
 /// No port is free.
 #[must_use]
 pub fn free_port() -> u16 {
+    const PORTS: Range<u16> = 10_000..32_000;
+    static NEXT: LazyLock<AtomicU16> = LazyLock::new(|| AtomicU16::new(rand::random_range(PORTS)));
+    let following = |port: u16| Some(if port + 1 < PORTS.end { port + 1 } else { PORTS.start });
     (0..1000)
-        .map(|_| rand::random_range(10_000..32_000))
+        .map(|_| NEXT.try_update(Ordering::Relaxed, Ordering::Relaxed, following).expect("always one"))
         .find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok())
-        .expect("one port of 22,000 is free")
+        .expect("one port of 1,000 is free")
 }
 
 /// Waits until the condition holds. `what` completes "waited for ...".

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use tempfile::TempDir;
 use tokio::net::TcpStream;
 
 use crate::process::Process;
-use crate::{START_LIMIT, binary, free_port, wait_until};
+use crate::{START_LIMIT, binary, free_port, wait_until, workspace};
 
 const STOP_LIMIT: Duration = Duration::from_secs(30);
 
@@ -18,8 +19,19 @@ const STOP_LIMIT: Duration = Duration::from_secs(30);
 pub struct NatsServer {
     address: SocketAddr,
     process: Option<Process>,
+    /// Where JetStream keeps its files, if not in the directory.
+    store: Option<PathBuf>,
+    /// Another configuration than the directory's.
+    deployed: Option<Box<Deployed>>,
     // Dropped after the process, whose log it holds.
     directory: TempDir,
+}
+
+/// A configuration of `deploy/`, and what it reads from the environment.
+#[derive(Debug)]
+struct Deployed {
+    file: PathBuf,
+    environment: Vec<(String, String)>,
 }
 
 impl NatsServer {
@@ -45,10 +57,70 @@ impl NatsServer {
         server
     }
 
+    /// Not started yet; with these settings inside `jetstream { }`, and its files on this disk.
+    #[must_use]
+    pub fn with_store(disk: &Path, settings: &str) -> Self {
+        let server = Self { store: Some(disk.join("store")), ..Self::without_configuration() };
+        server.configure(settings);
+        server
+    }
+
+    /// Not started yet; one of a cluster, with these settings beside those of JetStream.
+    #[must_use]
+    pub fn node(name: &str, cluster: &str) -> Self {
+        let server = Self::without_configuration();
+        server.reconfigure(&format!("server_name: {name}\n{cluster}"));
+        server
+    }
+
+    /// Not started yet; with a configuration of `deploy/` as it is, but on ports of its own and, in place of the
+    /// `/data` of the `nats.conf` that it includes, on a disk of its own.
+    ///
+    /// # Panics
+    /// The files cannot be copied.
+    #[must_use]
+    pub fn of_deploy(name: &str, environment: &[(&str, &str)]) -> Self {
+        let server = Self::without_configuration();
+        let deploy = workspace().join("deploy");
+        let included = fs::read_to_string(deploy.join("nats.conf")).expect("a configuration");
+        let moved =
+            included.replace("store_dir: /data", &format!("store_dir: \"{}\"", server.store().display()));
+        assert_ne!(included, moved, "nats.conf keeps its files in /data");
+        fs::write(server.directory.path().join("nats.conf"), moved).expect("a file can be written");
+        let file = server.directory.path().join(name);
+        fs::copy(deploy.join(name), &file).expect("a file can be copied");
+        let environment = environment.iter().map(|(name, value)| (name.to_string(), value.to_string()));
+        Self { deployed: Some(Box::new(Deployed { file, environment: environment.collect() })), ..server }
+    }
+
+    /// Not started yet; JetStream on disk, and these settings beside it.
+    #[must_use]
+    pub fn with_jetstream_and(settings: &str) -> Self {
+        let server = Self::without_configuration();
+        server.reconfigure(settings);
+        server
+    }
+
+    /// Changes the settings beside those of JetStream for the next start.
+    pub fn reconfigure(&self, settings: &str) {
+        let store = self.store();
+        self.write_configuration(&format!(
+            "jetstream {{ store_dir: \"{}\", sync_interval: always }}\n{settings}",
+            store.display()
+        ));
+    }
+
+    /// Where JetStream keeps its files.
+    #[must_use]
+    pub fn store(&self) -> PathBuf {
+        self.store.clone().unwrap_or_else(|| self.directory.path().join("store"))
+    }
+
     fn without_configuration() -> Self {
         let directory =
             tempfile::Builder::new().prefix("djaffar-nats-").tempdir().expect("a temporary directory");
-        Self { address: SocketAddr::from((Ipv4Addr::LOCALHOST, free_port())), directory, process: None }
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
+        Self { address, directory, store: None, deployed: None, process: None }
     }
 
     /// Started and answering.
@@ -63,7 +135,7 @@ impl NatsServer {
     /// # Panics
     /// The configuration cannot be written.
     pub fn configure(&self, settings: &str) {
-        let store = self.directory.path().join("store");
+        let store = self.store();
         self.write_configuration(&format!(
             "jetstream {{\n  store_dir: \"{}\"\n  {settings}\n}}",
             store.display()
@@ -83,7 +155,16 @@ impl NatsServer {
     pub fn start(&mut self) {
         assert!(self.process.is_none(), "nats-server runs already");
         let mut command = Command::new(binary("nats-server"));
-        command.arg("-c").arg(self.directory.path().join("nats.conf"));
+        match &self.deployed {
+            None => command.arg("-c").arg(self.directory.path().join("nats.conf")),
+            Some(deployed) => {
+                let (host, port) = (self.address.ip().to_string(), self.address.port().to_string());
+                // The file's own would be everybody's.
+                command.arg("-c").arg(&deployed.file).args(["-a", &host, "-p", &port]);
+                command.args(["-m", &free_port().to_string()]);
+                command.envs(deployed.environment.iter().map(|(name, value)| (name, value)))
+            }
+        };
         self.process = Some(Process::start("nats-server", &mut command, &self.directory.path().join("log")));
     }
 
@@ -93,6 +174,14 @@ impl NatsServer {
     /// It does not answer, or ends.
     pub async fn start_ready(&mut self) {
         self.start();
+        self.wait_ready().await;
+    }
+
+    /// Waits until the server answers.
+    ///
+    /// # Panics
+    /// It does not answer, or ends.
+    pub async fn wait_ready(&mut self) {
         wait_until("nats-server to answer", START_LIMIT, || {
             let process = self.process.as_mut().expect("started");
             assert!(process.is_running(), "nats-server has ended at its start");

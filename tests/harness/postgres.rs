@@ -1,7 +1,7 @@
 //! A PostgreSQL server of the test's own: durable, killable, gone at the end.
 
-use std::fs::{self, File};
-use std::os::unix::fs::chown;
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -15,6 +15,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tempfile::TempDir;
 use tokio::sync::Mutex;
 
+use crate::certificates::Certified;
 use crate::process::Process;
 use crate::{START_LIMIT, free_port, wait_for, workspace};
 
@@ -77,6 +78,29 @@ impl Postgres {
         self
     }
 
+    /// Offers TLS with this certificate from the next start on.
+    ///
+    /// # Panics
+    /// The files cannot be copied.
+    #[must_use]
+    pub fn with_certificate(self, certified: &Certified) -> Self {
+        // Postgres reads only files of its own that nobody else may read.
+        let copy = |from: &Path, name: &str| {
+            let to = self.directory.path().join(name);
+            fs::copy(from, &to).expect("a file can be copied");
+            fs::set_permissions(&to, Permissions::from_mode(0o600)).expect("a file's mode can be set");
+            if let Some(account) = Account::to_run_as() {
+                account.own(&to);
+            }
+            to
+        };
+        let certificate = copy(&certified.certificate, "server.pem");
+        let key = copy(&certified.key, "server.key");
+        self.with("ssl=on")
+            .with(&format!("ssl_cert_file={}", certificate.display()))
+            .with(&format!("ssl_key_file={}", key.display()))
+    }
+
     /// One server for all tests of this process that run now and do it no harm; the last one stops it.
     pub async fn shared() -> Arc<Self> {
         static SHARED: Mutex<Weak<Postgres>> = Mutex::const_new(Weak::new());
@@ -109,9 +133,40 @@ impl Postgres {
         format!("postgres://postgres@{socket}:{}/{name}", self.port)
     }
 
+    /// The directory of the Unix socket.
+    #[must_use]
+    pub fn socket(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Tables that are made from now on lie in this directory, which is made.
+    ///
+    /// # Panics
+    /// The directory cannot be made, or the server does not take it.
+    pub async fn put_tables_into(&self, directory: &Path) {
+        fs::create_dir(directory).expect("the directory can be made");
+        if let Some(account) = Account::to_run_as() {
+            account.own(directory);
+        }
+        let mut connection = self.connection("postgres").await.expect("the server can be reached");
+        for statement in [
+            format!("CREATE TABLESPACE elsewhere LOCATION '{}'", directory.display()),
+            "ALTER DATABASE postgres SET default_tablespace = elsewhere".to_owned(),
+        ] {
+            let made = sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut connection).await;
+            made.expect("a tablespace can be made");
+        }
+    }
+
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Process id of the postmaster while it runs.
+    #[must_use]
+    pub fn id(&self) -> Option<u32> {
+        self.process.as_ref().map(Process::id)
     }
 
     /// SIGKILL of the postmaster; its children notice and end. Call [`Postgres::restart`] next.
@@ -286,7 +341,8 @@ fn server_command(name: &str) -> Command {
 }
 
 /// Debian keeps the server's programs off the PATH.
-fn program(name: &str) -> PathBuf {
+#[must_use]
+pub fn program(name: &str) -> PathBuf {
     let debian = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let mut programs: Vec<PathBuf> = debian.map(|entry| entry.path().join("bin").join(name)).collect();
     programs.sort();

@@ -4,6 +4,7 @@ use std::env;
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::thread;
@@ -11,6 +12,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
+use tokio::net::TcpStream;
 
 use crate::{START_LIMIT, binary, free_port, wait_for, wait_until};
 
@@ -114,7 +116,9 @@ impl Drop for Process {
 #[derive(Debug)]
 pub struct Djaffar {
     role: &'static str,
+    binary: &'static str,
     arguments: Vec<String>,
+    environment: Vec<(String, String)>,
     listen: SocketAddr,
     admin: SocketAddr,
     process: Option<Process>,
@@ -129,6 +133,12 @@ impl Djaffar {
         let serve = Self::new("serve");
         let data = serve.data_directory();
         serve.public().with("--data-dir", data)
+    }
+
+    /// `djaffar serve` in a data directory that others may use too.
+    #[must_use]
+    pub fn serve_in(data_directory: &Path) -> Self {
+        Self::new("serve").public().with("--data-dir", data_directory.display())
     }
 
     /// `djaffar ingest` that publishes to the queue at `queue`.
@@ -150,8 +160,17 @@ impl Djaffar {
             .tempdir()
             .expect("a temporary directory can be made");
         let admin = address();
-        Self { role, arguments: Vec::new(), listen: address(), admin, directory, process: None }
-            .with("--admin-listen", admin)
+        Self {
+            role,
+            binary: "djaffar",
+            arguments: Vec::new(),
+            environment: Vec::new(),
+            listen: address(),
+            admin,
+            directory,
+            process: None,
+        }
+        .with("--admin-listen", admin)
     }
 
     fn public(self) -> Self {
@@ -166,13 +185,70 @@ impl Djaffar {
         self
     }
 
+    /// Adds an environment variable for the next start.
+    #[must_use]
+    pub fn with_variable(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// The build with failpoints, which [`Djaffar::arm`] arms.
+    ///
+    /// # Panics
+    /// Their directory cannot be made.
+    #[must_use]
+    pub fn with_failpoints(mut self) -> Self {
+        self.binary = "djaffar-failpoints";
+        let directory = self.failpoints();
+        fs::create_dir_all(&directory).expect("the directory can be made");
+        self.with_variable("FAILPOINTS", &directory.display().to_string())
+    }
+
+    fn failpoints(&self) -> PathBuf {
+        self.directory.path().join("failpoints")
+    }
+
+    /// From now on the point acts: `kill` or `stop` the process once; a sabotage goes on.
+    ///
+    /// # Panics
+    /// It cannot be written.
+    pub fn arm(&self, point: &str, action: &str) {
+        let half = self.failpoints().join("half");
+        fs::write(&half, action).expect("the failpoint is written");
+        fs::rename(&half, self.failpoints().join(point)).expect("the failpoint is armed");
+    }
+
+    /// # Panics
+    /// It was not armed, or has acted.
+    pub fn disarm(&self, point: &str) {
+        fs::remove_file(self.failpoints().join(point)).expect("the failpoint was armed");
+    }
+
+    /// Waits until the armed point has been reached.
+    pub async fn reached(&self, point: &str) {
+        let armed = self.failpoints().join(point);
+        wait_until(&format!("{point} to be reached"), START_LIMIT, || async { !armed.exists() }).await;
+    }
+
+    /// Arms the point, waits until the process has killed itself there, and starts it again.
+    ///
+    /// # Panics
+    /// It was not started, or ends otherwise.
+    pub async fn die_at(&mut self, point: &str) {
+        self.arm(point, "kill");
+        let status = self.ended(START_LIMIT).await;
+        assert_eq!(status.signal(), Some(Signal::KILL.as_raw()), "{status}: {}", self.log());
+        self.start();
+    }
+
     /// Starts the process and does not wait for it.
     ///
     /// # Panics
     /// It runs already.
     pub fn start(&mut self) {
         assert!(self.process.is_none(), "{} runs already", self.role);
-        let mut command = djaffar_command();
+        let mut command = djaffar_command(self.binary);
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.arg(self.role).args(&self.arguments).current_dir(self.directory.path());
         let log = self.directory.path().join("log");
         self.process = Some(Process::start(&format!("djaffar {}", self.role), &mut command, &log));
@@ -191,13 +267,29 @@ impl Djaffar {
     pub async fn wait_ready(&mut self) {
         let what = format!("djaffar {} to be ready", self.role);
         let url = self.admin_url("/readyz");
+        let log = self.directory.path().join("log");
         wait_until(&what, START_LIMIT, || {
             let process = self.process.as_mut().expect("started");
-            assert!(process.is_running(), "djaffar {} has ended at its start", self.role);
+            assert!(
+                process.is_running(),
+                "djaffar {} has ended at its start: {}",
+                self.role,
+                fs::read_to_string(&log).unwrap_or_default()
+            );
             let url = url.clone();
             async move { get(&url).await.is_some_and(|(status, _)| status == 200) }
         })
         .await;
+    }
+
+    /// Waits until the public listener takes connections, ready or not.
+    ///
+    /// # Panics
+    /// It does not.
+    pub async fn wait_listening(&mut self) {
+        let what = format!("djaffar {} to listen", self.role);
+        let listen = self.listen;
+        wait_until(&what, START_LIMIT, || async move { TcpStream::connect(listen).await.is_ok() }).await;
     }
 
     /// Status and body of an admin page; `None` while nobody answers.
@@ -265,6 +357,15 @@ impl Djaffar {
         self.listen
     }
 
+    /// Resident memory of the process, in bytes.
+    ///
+    /// # Panics
+    /// It does not run.
+    #[must_use]
+    pub fn resident_bytes(&self) -> u64 {
+        resident_bytes(self.id().expect("started"))
+    }
+
     #[must_use]
     pub fn admin_url(&self, page: &str) -> String {
         format!("http://{}{page}", self.admin)
@@ -277,9 +378,34 @@ impl Djaffar {
     }
 }
 
+/// Resident memory of a process, in bytes.
+///
+/// # Panics
+/// It has ended.
+#[must_use]
+pub fn resident_bytes(id: u32) -> u64 {
+    memory(id, "VmRSS:")
+}
+
+/// The most that a process has had in memory so far, in bytes.
+///
+/// # Panics
+/// It has ended.
+#[must_use]
+pub fn peak_resident_bytes(id: u32) -> u64 {
+    memory(id, "VmHWM:")
+}
+
+fn memory(id: u32, line: &str) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{id}/status")).expect("the process runs");
+    let value = status.lines().find_map(|text| text.strip_prefix(line)).expect("a process has memory");
+    let kibibytes: u64 = value.trim().trim_end_matches(" kB").parse().expect("a number");
+    kibibytes * 1024
+}
+
 /// The program with no `DJAFFAR_*` variable of the caller's.
-fn djaffar_command() -> Command {
-    let mut command = Command::new(binary("djaffar"));
+fn djaffar_command(name: &str) -> Command {
+    let mut command = Command::new(binary(name));
     for (name, _) in env::vars_os() {
         if name.to_string_lossy().starts_with("DJAFFAR_") {
             command.env_remove(name);
@@ -293,7 +419,7 @@ fn djaffar_command() -> Command {
 /// # Panics
 /// It cannot be started.
 pub fn djaffar<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Output {
-    djaffar_command().args(arguments).stdin(Stdio::null()).output().expect("djaffar can be started")
+    djaffar_command("djaffar").args(arguments).stdin(Stdio::null()).output().expect("djaffar can be started")
 }
 
 /// Its standard output.

@@ -18,9 +18,12 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 use tempfile::TempDir;
 use uuid::Uuid;
+use writer::erase::Erasure;
 use writer::store::contract::{Rows, StoreFixture};
-use writer::store::postgres::{ATTEMPT_TIMEOUT, PostgresConfig, PostgresStore};
-use writer::store::sqlite::{SqliteConfig, SqliteStore};
+use writer::store::postgres::{self, ATTEMPT_TIMEOUT, PostgresConfig, PostgresStore};
+use writer::store::sqlite::{self, SqliteConfig, SqliteStore};
+use writer::subject::Subject;
+use writer::suppression::ErasureMode;
 
 const ACTIVITIES: &str = "select id, date, received_at, session_id, user_id, ip_address, path, referer \
                           from activity order by date, id";
@@ -64,6 +67,12 @@ impl StoreFixture for SqliteFixture {
         SqliteStore::new(self.config())
     }
 
+    async fn erase(&self, subject: &Subject, mode: ErasureMode) -> DateTime<Utc> {
+        let erasure = Erasure { subject: subject.clone(), mode };
+        let report = sqlite::erase(&self.config(), &erasure, shared::time::now()).await;
+        report.expect("it can be erased").received_until
+    }
+
     async fn rows(&self) -> Rows {
         let mut database = self.connect().await;
         let activities: Vec<ActivityRow<String, String>> =
@@ -92,6 +101,11 @@ impl PostgresFixture {
     pub(crate) async fn new() -> Self {
         let server = Postgres::shared().await;
         Self { url: server.database().await, _server: server }
+    }
+
+    pub(crate) fn config(&self) -> PostgresConfig {
+        let url = Secret::new(self.url.clone());
+        PostgresConfig { url, writer_id: String::new(), attempt_timeout: ATTEMPT_TIMEOUT }
     }
 
     pub(crate) async fn sql(&self, statements: &str) {
@@ -133,6 +147,12 @@ impl StoreFixture for PostgresFixture {
 
     async fn open(&self, writer_id: &str) -> PostgresStore {
         postgres_store(&self.url, writer_id)
+    }
+
+    async fn erase(&self, subject: &Subject, mode: ErasureMode) -> DateTime<Utc> {
+        let erasure = Erasure { subject: subject.clone(), mode };
+        let report = postgres::erase(&self.config(), &erasure, shared::time::now()).await;
+        report.expect("it can be erased").received_until
     }
 
     async fn rows(&self) -> Rows {

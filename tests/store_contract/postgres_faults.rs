@@ -7,7 +7,7 @@ use djaffar_tests::{START_LIMIT, wait_until};
 use rand::seq::SliceRandom;
 use shared::lifecycle::spawn_owned;
 use shared::store::{Batch, Redelivered, Store, StoreErrorKind};
-use sqlx::Connection;
+use sqlx::{AssertSqlSafe, Connection};
 use writer::store::contract::{activity, batch, instant, with_infos};
 use writer::store::postgres::PostgresStore;
 
@@ -70,6 +70,46 @@ async fn writers_of_the_same_frames_never_deadlock() {
     }
     let deadlocks = "select deadlocks from pg_stat_database where datname = current_database()";
     assert_eq!(fixture.count(deadlocks).await, 0);
+}
+
+/// Whoever sorts as the writers do never deadlocks with them; somebody else may.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deadlock_is_transient_and_the_retry_stores_the_batch() {
+    let mut server = Postgres::new().with("deadlock_timeout=2s");
+    server.restart().await;
+    let url = server.database().await;
+    let mut store = postgres_store(&url, "writer");
+    store.maintain(instant(0)).await.expect("the schema");
+    assert_eq!(store_at_last(&mut store, &numbers(0, 100)).await, 100);
+    let insert = |number: u32| {
+        let row = activity(number);
+        format!(
+            "insert into activity (id, date, received_at, path, referer) values ('{}', '{}', now(), 'x', '')",
+            row.id.0,
+            row.date.instant().to_rfc3339()
+        )
+    };
+    let mut other = connect(&url).await;
+    // Longer than the writer's, so that the writer is the one that gives way.
+    sqlx::raw_sql("set deadlock_timeout = '60s'").execute(&mut other).await.expect("a superuser");
+    let mut transaction = other.begin().await.expect("a transaction");
+    sqlx::raw_sql(AssertSqlSafe(insert(300))).execute(&mut *transaction).await.expect("a key is held");
+    let storing = spawn_owned(async move {
+        let first = store.store(&numbers(200, 400)).await;
+        (first, store)
+    });
+    wait_until("the writer to wait", START_LIMIT, async || count(&url, WAITING).await == 1).await;
+    sqlx::raw_sql(AssertSqlSafe(insert(250))).execute(&mut *transaction).await.expect("the writer gives way");
+    transaction.rollback().await.expect("a rollback");
+    let (first, mut store) = storing.join().await.expect("no panic");
+    let error = first.expect_err("a deadlock");
+    assert_eq!(
+        (error.kind, error.sqlstate.as_deref()),
+        (StoreErrorKind::Transient, Some("40P01")),
+        "{error}"
+    );
+    assert_eq!(store_at_last(&mut store, &numbers(200, 400)).await, 200);
+    assert_eq!(count(&url, ROWS).await, 300);
 }
 
 /// Kills Postgres while the store waits for a lock that `blocker` holds.
@@ -150,8 +190,9 @@ async fn a_frozen_server_is_a_timeout_and_its_connection_is_not_used_again() {
     const DEADLINE: Duration = Duration::from_secs(1);
     let server = Postgres::start().await;
     let url = server.database().await;
+    // Making it may take longer than the deadline of this test.
+    postgres_store(&url, "migration").maintain(instant(0)).await.expect("the schema");
     let mut store = postgres_store_within(&url, "writer", DEADLINE);
-    store.maintain(instant(0)).await.expect("the schema");
     assert_eq!(store_at_last(&mut store, &numbers(0, 100)).await, 100);
     let backend = count(&url, BACKEND).await;
 

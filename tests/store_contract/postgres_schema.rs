@@ -38,7 +38,7 @@ async fn several_writers_may_start_at_once() {
     for result in futures_util::future::join_all(starts).await {
         result.expect("the schema is up to date");
     }
-    assert_eq!(fixture.count("select count(*) from djaffar_schema").await, 1);
+    assert_eq!(fixture.count("select count(*) from djaffar_schema").await, 2);
     let partitions = "select count(*) from pg_inherits where inhparent = 'activity'::regclass";
     assert_eq!(fixture.count(partitions).await, 17);
 }
