@@ -1,6 +1,6 @@
 //! A frame: one queue message that carries many activities.
 //!
-//! Its bytes, version 1:
+//! Its bytes:
 //!
 //! ```text
 //! "DJF"  version (1 byte)  CRC-32C of the rest (4 bytes, little endian)  envelope
@@ -9,7 +9,9 @@
 //! The envelope and the activities are protocol buffers ([`record`]): fields
 //! are tagged and a reader skips those it does not know, so a field can be
 //! added without a new version. The version changes only when an old reader
-//! would misread the bytes; it then leaves the frame in the queue. The golden
+//! would misread the bytes; it then leaves the frame in the queue. In version 2
+//! an entry can share its sender with the one before it, as those of a batch
+//! do; a frame without such entries is still written as version 1. The golden
 //! files in `shared/golden` hold the bytes still (`frame::tests::golden_*`).
 
 mod decode;
@@ -19,11 +21,13 @@ mod record;
 use bytes::Bytes;
 use uuid::Uuid;
 
-pub use decode::{Decoded, DecodedActivity, DecodedFrame, FrameError, decode, decode_activity, read};
-pub use encode::{Compression, EncodedActivity, FrameBuilder};
+pub use decode::{
+    Decoded, DecodedActivity, DecodedFrame, FrameError, RawEntry, decode, decode_activity, read,
+};
+pub use encode::{Compression, EncodedActivity, EncodedSender, FrameBuilder, Occurrence};
 
-/// The version that this build writes, and the newest that it reads.
-pub const VERSION: u8 = 1;
+/// The newest version that this build reads and writes.
+pub const VERSION: u8 = 2;
 /// A frame is closed before it grows beyond this, header included.
 pub const FRAME_BYTES_MAX: usize = 512 * 1024;
 /// A reader refuses to inflate a body beyond this.

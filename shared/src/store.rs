@@ -6,7 +6,7 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 
 use crate::event::{Activity, SessionId, UserAgent};
-use crate::frame::FrameId;
+use crate::frame::{FrameId, RawEntry};
 
 /// Session id and user agent; one row of `session_info` per session.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,7 +70,7 @@ pub enum Redelivered {
 #[derive(Clone, Debug, PartialEq)]
 pub struct StoredActivity {
     pub activity: Activity,
-    pub raw: Bytes,
+    pub raw: RawEntry,
     pub origin: Origin,
 }
 

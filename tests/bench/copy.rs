@@ -55,7 +55,7 @@ async fn make_tables(url: &str) {
 pub(crate) fn encode(activities: Vec<Activity>) -> Vec<u8> {
     let stored = |(index, activity)| StoredActivity {
         activity,
-        raw: bytes::Bytes::new(),
+        raw: shared::frame::RawEntry::default(),
         origin: Origin { frame_id: None, index },
     };
     let rows: Vec<StoredActivity> = (0..).zip(activities).map(stored).collect();

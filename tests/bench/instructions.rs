@@ -24,7 +24,9 @@ use ingest::identity::{PresentedSession, ResolvedSession, SameSite, SessionConfi
 use ingest::intake::{Batch, BatchFormat, BodyFormat, Intake, IntakeConfig, LogFields};
 use ingest::rate_limit::KeyedLimiter;
 use shared::event::{Activity, EventId};
-use shared::frame::{Compression, DecodedFrame, EncodedActivity, Frame, FrameBuilder, FrameId, decode};
+use shared::frame::{
+    Compression, DecodedFrame, EncodedActivity, Frame, FrameBuilder, FrameId, RawEntry, decode,
+};
 use shared::secret::Secret;
 use shared::store::{Origin, StoredActivity};
 use uuid::Uuid;
@@ -157,7 +159,7 @@ fn decode_a(bytes: Bytes) -> DecodedFrame {
 fn rows() -> (Vec<StoredActivity>, Vec<u8>) {
     let stored = |activity| StoredActivity {
         activity,
-        raw: Bytes::new(),
+        raw: RawEntry::default(),
         origin: Origin { frame_id: None, index: 0 },
     };
     let rows: Vec<_> = activities(FRAME_ACTIVITIES).into_iter().map(stored).collect();

@@ -89,7 +89,7 @@ pub(crate) fn batch(activities: &[Activity]) -> Batch {
     };
     let stored = activities.into_iter().enumerate().map(|(index, activity)| StoredActivity {
         activity,
-        raw: bytes::Bytes::new(),
+        raw: shared::frame::RawEntry::default(),
         origin: origin(index),
     });
     let activities: Vec<_> = stored.collect();

@@ -2,11 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bytes::Bytes;
 use shared::event::{Activity, EventId, SessionId, UserAgent};
-use shared::frame::{Compression, EncodedActivity, FRAME_BYTES_MAX, FrameBuilder, FrameId, decode};
+use shared::frame::{Decoded, decode_activity};
 use shared::store::DeadLetter;
-use uuid::Uuid;
 use writer::store::memory::MemoryDatabase;
 
 use crate::clients::{Entry, Journal};
@@ -69,11 +67,6 @@ fn letters(
     entries: &BTreeMap<EventId, Entry>,
     letters: &[DeadLetter],
 ) -> Result<BTreeMap<EventId, u32>, String> {
-    let poison: BTreeMap<Bytes, EventId> = entries
-        .values()
-        .filter(|entry| entry.poison)
-        .map(|entry| (raw(&entry.activity), entry.activity.id))
-        .collect();
     let mut origins = BTreeSet::new();
     let mut found: BTreeMap<EventId, u32> = BTreeMap::new();
     for letter in letters {
@@ -83,19 +76,18 @@ fn letters(
         if !origins.insert((letter.origin.frame_id, letter.origin.index)) {
             return Err(format!("a dead letter is there twice: {letter:?}"));
         }
-        let id = poison.get(&letter.bytes);
-        let id = id.ok_or_else(|| format!("a dead letter of no poison: {letter:?}"))?;
-        *found.entry(*id).or_default() += 1;
+        // Whole, also of an activity that shared its sender with the one before it.
+        let Decoded::Activity(activity) = decode_activity(letter.bytes.clone()).decoded else {
+            return Err(format!("a dead letter that cannot be read: {letter:?}"));
+        };
+        let poison =
+            entries.get(&activity.id).is_some_and(|entry| entry.poison && entry.activity == activity);
+        if !poison {
+            return Err(format!("a dead letter of no poison: {letter:?}"));
+        }
+        *found.entry(activity.id).or_default() += 1;
     }
     Ok(found)
-}
-
-/// The activity's bytes in a frame.
-fn raw(activity: &Activity) -> Bytes {
-    let mut builder = FrameBuilder::new(FRAME_BYTES_MAX);
-    builder.push(&EncodedActivity::from(activity));
-    let frame = builder.finish(FrameId(Uuid::nil()), Compression::None);
-    decode(frame.bytes).expect("a whole frame").activities.swap_remove(0).raw
 }
 
 /// The user agent of every stored session is there, once.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use ingest::assemble::{Assembly, NotSynced};
 use ingest::budget::Budget;
 use shared::event::{Activity, ClientAddress, EventDate, EventId, PagePath, Referer, SessionId, UserAgent};
-use shared::frame::EncodedActivity;
+use shared::frame::{EncodedActivity, EncodedSender, Occurrence};
 use uuid::Uuid;
 
 use crate::faults::Fault;
@@ -83,6 +83,22 @@ pub(crate) struct Client {
     pub(crate) journal: Journal,
     pub(crate) entrances: Vec<Entrance>,
     pub(crate) budget: Budget,
+}
+
+/// As the endpoint for batches does: with two senders, this browser's session and nobody.
+fn encoded(request: &[Activity]) -> Vec<EncodedActivity> {
+    let sender = |session: Option<&SessionId>| {
+        let Activity { ip_address, user_agent, .. } = &request[0];
+        EncodedSender::of(session, None, *ip_address, user_agent)
+    };
+    let session = request.iter().find_map(|activity| activity.session_id.as_ref());
+    let (ours, nobodys) = (sender(session), sender(None));
+    let encode = |activity: &Activity| {
+        let Activity { id, date, received_at, ref path, ref referer, .. } = *activity;
+        let sender = if activity.session_id.is_some() { &ours } else { &nobodys };
+        EncodedActivity::of(Occurrence { id, date, received_at, path, referer }, sender)
+    };
+    request.iter().map(encode).collect()
 }
 
 enum Answer {
@@ -173,13 +189,10 @@ impl Client {
             false => PATIENCE,
         };
         let reservation = self.budget.reserve(0).expect("nothing is asked for");
-        let mut encoded = request.iter().map(EncodedActivity::from);
         let committed = async {
-            match (request.len(), encoded.next()) {
-                (1, Some(only)) => assembly.commit(only, reservation).await,
-                (_, first) => {
-                    assembly.commit_all(first.into_iter().chain(encoded).collect(), reservation).await
-                }
+            match request {
+                [only] => assembly.commit(EncodedActivity::from(only), reservation).await,
+                all => assembly.commit_all(encoded(all), reservation).await,
             }
         };
         let answer = tokio::time::timeout(patience, committed).await;

@@ -174,7 +174,7 @@ fn sorted_out(frame: DecodedFrame, now: DateTime<Utc>) -> (Vec<StoredActivity>, 
             }
             Decoded::Invalid(reason) => {
                 tracing::error!(%frame.id, index, %reason, "an invalid activity becomes a dead letter");
-                let bytes = entry.raw;
+                let bytes = entry.raw.to_bytes();
                 dead_letters.push(DeadLetter { bytes, reason, sqlstate: None, origin, first_seen: now });
             }
         }

@@ -113,7 +113,7 @@ impl Remainder {
         let Some(mut refused) = self.pieces.pop() else { return };
         let Some(row) = refused.activities.pop() else { return };
         let letter = DeadLetter {
-            bytes: row.raw.clone(),
+            bytes: row.raw.to_bytes(),
             reason: error.reason.clone(),
             sqlstate: error.sqlstate.clone(),
             origin: row.origin,

@@ -7,9 +7,9 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use shared::chance;
 use shared::event::{Activity, SessionId};
+use shared::frame::RawEntry;
 use shared::store::{Batch, Origin, SessionInfo, Store, StoreError, StoreErrorKind, StoredActivity};
 use tokio::time::Instant;
 
@@ -227,7 +227,7 @@ impl<S: Store> Loader<S> {
 fn sorted(chunk: Chunk, report: &mut LoadReport) -> Batch {
     let stored = |(index, (_, activity)): (usize, (Place, Activity))| StoredActivity {
         activity,
-        raw: Bytes::new(),
+        raw: RawEntry::default(),
         // The position in the chunk, which fits: memory bounds it far below.
         origin: Origin { frame_id: None, index: u32::try_from(index).unwrap_or(u32::MAX) },
     };

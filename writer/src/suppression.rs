@@ -348,7 +348,7 @@ mod tests {
         let raw = |number| {
             let frame = crate::tests::frame([activity(number)]);
             let Ok(frame) = shared::frame::decode(frame.bytes) else { panic!("our own frame") };
-            letter(frame.activities[0].raw.clone())
+            letter(frame.activities[0].raw.to_bytes())
         };
         let dead_letters = vec![raw(6), raw(7), letter(bytes::Bytes::from_static(b"?"))];
         let rows = Batch { dead_letters, delivered: 3, ..Batch::default() };

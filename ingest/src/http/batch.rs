@@ -7,8 +7,8 @@ use chrono::{DateTime, Utc};
 use futures_util::Stream;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method};
-use shared::event::{Activity, EventDate};
-use shared::frame::EncodedActivity;
+use shared::event::EventDate;
+use shared::frame::{EncodedActivity, EncodedSender, Occurrence};
 
 use super::Ingest;
 use super::record::WAITING_BYTES;
@@ -16,7 +16,7 @@ use super::reply::{Accepted, BatchReport, Outcome, Shown};
 use super::sender::{Sender, Sent, sender};
 use crate::config::BATCH_BYTES_MAX;
 use crate::identity::{Authenticator, IdentityDigest};
-use crate::intake::{Batch, BatchFormat, Item};
+use crate::intake::{Batch, BatchFormat, Item, LogFields};
 
 pub(super) async fn answer<A: Authenticator>(
     ingest: &Ingest<A>,
@@ -50,8 +50,8 @@ pub(super) async fn answer<A: Authenticator>(
     // Every item carries the sender's user agent, and so may take more than the body did.
     let item_bytes = WAITING_BYTES + sender.user_agent.as_str().len();
     reservation.grow(item_bytes * (accepted + rejected.len())).ok_or(Outcome::Overloaded)?;
-    let identities = ingest.identities.all(sender.session.as_ref(), sender.user.as_ref());
-    let encoded: Vec<_> = items.into_iter().map(|item| encode(item, &sender, &identities, now)).collect();
+    let senders = EncodedSenders::new(ingest, &sender);
+    let encoded: Vec<_> = items.into_iter().map(|item| encode(&item, &senders, now)).collect();
     reservation.resize(encoded.iter().map(|activity| activity.len() + WAITING_BYTES).sum());
     ingest.synced(ingest.assembly.commit_all(encoded, reservation)).await?;
     Ok(Accepted {
@@ -69,24 +69,34 @@ fn count<A>(ingest: &Ingest<A>, batch: &Batch<'_>) {
     }
 }
 
-fn encode(
-    item: Item<'_>,
-    sender: &Sender,
-    identities: &[IdentityDigest],
-    now: DateTime<Utc>,
-) -> EncodedActivity {
-    let Item { fields, identity } = item;
-    // Queued by whoever used this browser before: the sender must not be taken for them.
-    let is_senders = identity.is_none_or(|claimed| identities.iter().any(|digest| digest.is(&claimed)));
-    EncodedActivity::from(&Activity {
-        id: fields.id,
-        date: fields.date,
-        received_at: EventDate::new(now).unwrap_or(fields.date),
-        session_id: sender.session.clone().filter(|_| is_senders),
-        user_id: sender.user.clone().filter(|_| is_senders),
-        ip_address: sender.address,
-        path: fields.path,
-        referer: fields.referer,
-        user_agent: sender.user_agent.clone(),
-    })
+/// Who may have done what a batch says: its sender, or whoever used this browser before, who must
+/// not be taken for the sender.
+struct EncodedSenders {
+    sender: EncodedSender,
+    digests: Vec<IdentityDigest>,
+    somebody: EncodedSender,
+}
+
+impl EncodedSenders {
+    fn new<A>(ingest: &Ingest<A>, sender: &Sender) -> Self {
+        let Sender { session, user, address, user_agent, .. } = sender;
+        let (session, user) = (session.as_ref(), user.as_ref());
+        Self {
+            sender: EncodedSender::of(session, user, *address, user_agent),
+            digests: ingest.identities.all(session, user),
+            somebody: EncodedSender::of(None, None, *address, user_agent),
+        }
+    }
+
+    fn of(&self, item: &Item<'_>) -> &EncodedSender {
+        let is_senders =
+            item.identity.as_ref().is_none_or(|claimed| self.digests.iter().any(|digest| digest.is(claimed)));
+        if is_senders { &self.sender } else { &self.somebody }
+    }
+}
+
+fn encode(item: &Item<'_>, senders: &EncodedSenders, now: DateTime<Utc>) -> EncodedActivity {
+    let LogFields { id, date, ref path, ref referer } = item.fields;
+    let received_at = EventDate::new(now).unwrap_or(date);
+    EncodedActivity::of(Occurrence { id, date, received_at, path, referer }, senders.of(item))
 }

@@ -7,7 +7,7 @@ use bytestring::ByteString;
 use prost::Message;
 use uuid::Uuid;
 
-use super::record::{ActivityRecord, BodyRecord, FrameRecord};
+use super::record::{ActivityRecord, BodyRecord, FrameRecord, OWN_SENDER, SenderRecord};
 use super::{BODY_BYTES_MAX, Frame, FrameId, HEADER_BYTES, MAGIC, VERSION};
 use crate::event::{
     Activity, ClientAddress, EventDate, EventId, PagePath, REFERER_CHARACTERS_MAX, Referer, SessionId,
@@ -35,8 +35,40 @@ pub struct DecodedFrame {
 /// One entry of a frame, with the bytes it was read from for a dead letter.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DecodedActivity {
-    pub raw: Bytes,
+    pub raw: RawEntry,
     pub decoded: Decoded,
+}
+
+/// The bytes of one entry.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RawEntry {
+    entry: Bytes,
+    /// The `SenderRecord` that it shares with one before it, if it does.
+    sender: Option<Bytes>,
+}
+
+impl From<Bytes> for RawEntry {
+    fn from(entry: Bytes) -> Self {
+        Self { entry, sender: None }
+    }
+}
+
+impl RawEntry {
+    /// Bytes of an entry that says everything itself, as a dead letter keeps it.
+    #[must_use]
+    pub fn to_bytes(&self) -> Bytes {
+        match &self.sender {
+            None => self.entry.clone(),
+            Some(sender) => Bytes::from([&self.entry, sender, OWN_SENDER.as_slice()].concat()),
+        }
+    }
+
+    /// About how many those are.
+    #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "nobody asks")]
+    pub fn len(&self) -> usize {
+        self.entry.len() + self.sender.as_ref().map_or(0, Bytes::len)
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -65,7 +97,8 @@ pub fn decode(bytes: Bytes) -> Result<DecodedFrame, FrameError> {
             body.activities.len()
         )));
     }
-    let activities = body.activities.into_iter().map(decode_activity).collect();
+    let mut senders = Senders::default();
+    let activities = body.activities.into_iter().map(|entry| senders.decode(entry)).collect();
     Ok(DecodedFrame { id: id(&envelope), activities })
 }
 
@@ -120,21 +153,74 @@ fn inflate(envelope: &FrameRecord) -> Result<Bytes, FrameError> {
 /// Reads one entry, as a dead letter keeps it.
 #[must_use]
 pub fn decode_activity(raw: Bytes) -> DecodedActivity {
-    let decoded = match ActivityRecord::decode(raw.clone()) {
-        Ok(record) => activity(record).unwrap_or_else(Decoded::Invalid),
-        Err(error) => Decoded::Invalid(error.to_string()),
-    };
-    DecodedActivity { raw, decoded }
+    Senders::default().decode(raw)
 }
 
-fn activity(record: ActivityRecord) -> Result<Decoded, String> {
+/// What an entry may want of those before it in its frame.
+#[derive(Default)]
+struct Senders {
+    /// The last entry that says itself who has sent it.
+    entry: Option<Bytes>,
+    /// What it says, once that has been asked for.
+    sender: Option<Sender>,
+}
+
+struct Sender {
+    record: SenderRecord,
+    bytes: Bytes,
+}
+
+impl Senders {
+    fn decode(&mut self, entry: Bytes) -> DecodedActivity {
+        let mut shared = None;
+        let decoded = match ActivityRecord::decode(entry.clone()) {
+            Ok(record) if record.same_sender => self.sender().and_then(|sender| {
+                shared = Some(sender.bytes.clone());
+                activity(sender.complete(record)?)
+            }),
+            Ok(record) => {
+                *self = Self { entry: Some(entry.clone()), sender: None };
+                activity(record)
+            }
+            Err(error) => {
+                *self = Self::default();
+                Err(error.to_string())
+            }
+        };
+        let decoded = decoded.map_or_else(Decoded::Invalid, Decoded::Activity);
+        DecodedActivity { raw: RawEntry { entry, sender: shared }, decoded }
+    }
+
+    fn sender(&mut self) -> Result<&Sender, String> {
+        if let Some(ref sender) = self.sender {
+            return Ok(sender);
+        }
+        let entry = self.entry.clone().ok_or("its sender stands in no entry before it that can be read")?;
+        let record = SenderRecord::decode(entry).map_err(|error| error.to_string())?;
+        let bytes = Bytes::from(record.encode_to_vec());
+        Ok(self.sender.insert(Sender { record, bytes }))
+    }
+}
+
+impl Sender {
+    fn complete(&self, record: ActivityRecord) -> Result<ActivityRecord, String> {
+        let keys = [&record.session_id, &record.user_id].into_iter().flatten();
+        if keys.chain([&record.ip_address, &record.user_agent]).any(|own| !own.is_empty()) {
+            return Err("it has a sender of its own and that of the entry before it".to_owned());
+        }
+        let SenderRecord { session_id, user_id, ip_address, user_agent } = self.record.clone();
+        Ok(ActivityRecord { session_id, user_id, ip_address, user_agent, ..record })
+    }
+}
+
+fn activity(record: ActivityRecord) -> Result<Activity, String> {
     let received_at = record.date.checked_add(record.received_after).and_then(EventDate::from_micros);
     let ip_address = match record.ip_address.len() {
         0 => None,
         4 | 16 => Some(ClientAddress::new(ip_address(&record.ip_address))),
         length => return Err(format!("ip_address has {length} bytes")),
     };
-    Ok(Decoded::Activity(Activity {
+    Ok(Activity {
         id: EventId(Uuid::from_u64_pair(record.id_high, record.id_low)),
         date: EventDate::from_micros(record.date).ok_or("date is out of range")?,
         received_at: received_at.ok_or("received_at is out of range")?,
@@ -145,7 +231,7 @@ fn activity(record: ActivityRecord) -> Result<Decoded, String> {
         referer: Referer::new(text(record.referer, "referer")?, REFERER_CHARACTERS_MAX)
             .map_err(|error| format!("referer {error}"))?,
         user_agent: UserAgent::new(text(record.user_agent, "user_agent")?),
-    }))
+    })
 }
 
 fn ip_address(octets: &[u8]) -> IpAddr {

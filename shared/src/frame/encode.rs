@@ -6,77 +6,137 @@ use bytes::{BufMut, Bytes, BytesMut};
 use prost::Message;
 use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, fixed64, key_len, sint64};
 
-use super::record::{FrameRecord, tag};
+use super::record::{FrameRecord, OWN_SENDER_VERSION, SAME_SENDER, tag};
 use super::{FRAME_BYTES_MAX, Frame, FrameId, HEADER_BYTES, MAGIC, VERSION};
-use crate::event::{Activity, ClientAddress};
+use crate::event::{
+    Activity, ClientAddress, EventDate, EventId, PagePath, Referer, SessionId, UserAgent, UserId,
+};
 
 /// Room for what comes before the body: the header, two ids, three numbers, the body's key and length.
 const PREFIX_BYTES_MAX: usize = HEADER_BYTES + 48;
 
 /// One activity as it stands in a frame's body, encoded by the request's own task.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EncodedActivity(Vec<u8>);
+pub struct EncodedActivity {
+    /// An `ActivityRecord`, without the fields of `sender`.
+    record: Vec<u8>,
+    /// Empty if the record says itself who has sent it.
+    sender: EncodedSender,
+}
+
+/// Who has sent several activities, encoded once. Clones share it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EncodedSender(Bytes);
+
+/// What has happened, without who did it.
+#[derive(Clone, Copy, Debug)]
+pub struct Occurrence<'a> {
+    pub id: EventId,
+    pub date: EventDate,
+    pub received_at: EventDate,
+    pub path: &'a PagePath,
+    pub referer: &'a Referer,
+}
 
 impl EncodedActivity {
+    /// One of several activities of a sender: a frame that holds them one after the other names him once.
+    #[must_use]
+    pub fn of(occurrence: Occurrence<'_>, sender: &EncodedSender) -> Self {
+        let texts = [
+            (tag::PATH, unless_empty(occurrence.path.as_str())),
+            (tag::REFERER, unless_empty(occurrence.referer.as_str())),
+        ];
+        Self { record: record(occurrence, texts), sender: sender.clone() }
+    }
+
     /// The entry that a dead letter has kept, with all its fields, also those of a newer build.
     #[must_use]
     pub fn from_raw(raw: &[u8]) -> Self {
-        let mut entry = begin_entry(raw.len());
-        entry.extend_from_slice(raw);
-        Self(entry)
+        Self { record: raw.to_vec(), sender: EncodedSender::default() }
     }
 
-    /// Bytes it takes in a frame.
+    /// Bytes it takes in a frame, or less after another of its sender.
     #[must_use]
     #[expect(clippy::len_without_is_empty, reason = "an encoded activity is never empty")]
     pub fn len(&self) -> usize {
-        self.0.len()
+        delimited_len(tag::BODY_ACTIVITY, self.record.len() + self.sender.0.len())
     }
 }
 
-/// Writes an `ActivityRecord` field by field: its own encoder would want the texts as `Bytes`, and an
-/// allocation for each.
+/// Written field by field: prost's own encoder would want the texts as `Bytes`, and an allocation for each.
 impl From<&Activity> for EncodedActivity {
     fn from(activity: &Activity) -> Self {
-        let (id_high, id_low) = activity.id.0.as_u64_pair();
-        let date = activity.date.micros();
-        let received_after = activity.received_at.micros() - date;
+        let Activity { id, date, received_at, ref path, ref referer, .. } = *activity;
         let octets = activity.ip_address.map(Octets::of);
         let texts = [
             (tag::SESSION_ID, activity.session_id.as_ref().map(|id| id.as_str().as_bytes())),
             (tag::USER_ID, activity.user_id.as_ref().map(|id| id.as_str().as_bytes())),
             (tag::IP_ADDRESS, octets.as_ref().map(Octets::as_slice)),
-            (tag::PATH, unless_empty(activity.path.as_str())),
-            (tag::REFERER, unless_empty(activity.referer.as_str())),
+            (tag::PATH, unless_empty(path.as_str())),
+            (tag::REFERER, unless_empty(referer.as_str())),
             (tag::USER_AGENT, unless_empty(activity.user_agent.as_str())),
         ];
-        let mut length = fixed64::encoded_len(tag::ID_HIGH, &id_high)
-            + fixed64::encoded_len(tag::ID_LOW, &id_low)
-            + sint64::encoded_len(tag::DATE, &date)
-            + sint64::encoded_len(tag::RECEIVED_AFTER, &received_after);
-        for (tag, bytes) in texts {
-            length += bytes.map_or(0, |bytes| delimited_len(tag, bytes.len()));
-        }
-        let mut entry = begin_entry(length);
-        fixed64::encode(tag::ID_HIGH, &id_high, &mut entry);
-        fixed64::encode(tag::ID_LOW, &id_low, &mut entry);
-        sint64::encode(tag::DATE, &date, &mut entry);
-        sint64::encode(tag::RECEIVED_AFTER, &received_after, &mut entry);
-        for (tag, bytes) in texts {
-            if let Some(bytes) = bytes {
-                begin_delimited(tag, bytes.len(), &mut entry);
-                entry.extend_from_slice(bytes);
-            }
-        }
-        Self(entry)
+        let occurrence = Occurrence { id, date, received_at, path, referer };
+        Self { record: record(occurrence, texts), sender: EncodedSender::default() }
     }
 }
 
-/// Key and length of an entry of the body, and room for the rest.
-fn begin_entry(length: usize) -> Vec<u8> {
-    let mut entry = Vec::with_capacity(delimited_len(tag::BODY_ACTIVITY, length));
-    begin_delimited(tag::BODY_ACTIVITY, length, &mut entry);
-    entry
+impl EncodedSender {
+    #[must_use]
+    pub fn of(
+        session_id: Option<&SessionId>,
+        user_id: Option<&UserId>,
+        ip_address: Option<ClientAddress>,
+        user_agent: &UserAgent,
+    ) -> Self {
+        let octets = ip_address.map(Octets::of);
+        let texts = [
+            (tag::SESSION_ID, session_id.map(|id| id.as_str().as_bytes())),
+            (tag::USER_ID, user_id.map(|id| id.as_str().as_bytes())),
+            (tag::IP_ADDRESS, octets.as_ref().map(Octets::as_slice)),
+            (tag::USER_AGENT, unless_empty(user_agent.as_str())),
+        ];
+        let mut fields = Vec::with_capacity(texts_len(&texts));
+        put_texts(texts, &mut fields);
+        Self(Bytes::from(fields))
+    }
+
+    fn is_shared_with(&self, other: &Self) -> bool {
+        !self.0.is_empty() && self.0.as_ptr() == other.0.as_ptr() && self.0.len() == other.0.len()
+    }
+}
+
+type Text<'a> = (u32, Option<&'a [u8]>);
+
+fn record<const N: usize>(occurrence: Occurrence<'_>, texts: [Text<'_>; N]) -> Vec<u8> {
+    let (id_high, id_low) = occurrence.id.0.as_u64_pair();
+    let date = occurrence.date.micros();
+    let received_after = occurrence.received_at.micros() - date;
+    let length = fixed64::encoded_len(tag::ID_HIGH, &id_high)
+        + fixed64::encoded_len(tag::ID_LOW, &id_low)
+        + sint64::encoded_len(tag::DATE, &date)
+        + sint64::encoded_len(tag::RECEIVED_AFTER, &received_after)
+        + texts_len(&texts);
+    let mut record = Vec::with_capacity(length);
+    fixed64::encode(tag::ID_HIGH, &id_high, &mut record);
+    fixed64::encode(tag::ID_LOW, &id_low, &mut record);
+    sint64::encode(tag::DATE, &date, &mut record);
+    sint64::encode(tag::RECEIVED_AFTER, &received_after, &mut record);
+    put_texts(texts, &mut record);
+    record
+}
+
+fn texts_len(texts: &[Text<'_>]) -> usize {
+    texts.iter().map(|(tag, bytes)| bytes.map_or(0, |bytes| delimited_len(*tag, bytes.len()))).sum()
+}
+
+fn put_texts<const N: usize>(texts: [Text<'_>; N], record: &mut Vec<u8>) {
+    for (tag, bytes) in texts {
+        if let Some(bytes) = bytes {
+            begin_delimited(tag, bytes.len(), record);
+            record.extend_from_slice(bytes);
+        }
+    }
 }
 
 /// Key and length, a byte each where they fit: the encoder's own loop costs more than the rest of the field.
@@ -136,6 +196,10 @@ pub struct FrameBuilder {
     /// [`PREFIX_BYTES_MAX`] for what comes before the body, then the body.
     bytes: Vec<u8>,
     count: u32,
+    /// The oldest version whose readers understand what is in it.
+    version: u8,
+    /// Of the activity that was pushed last, if others may share it.
+    sender: EncodedSender,
     frame_bytes_max: usize,
 }
 
@@ -144,7 +208,13 @@ impl FrameBuilder {
     /// [`FRAME_BYTES_MAX`] counts.
     #[must_use]
     pub fn new(frame_bytes_max: usize) -> Self {
-        Self { bytes: no_body(), count: 0, frame_bytes_max: frame_bytes_max.min(FRAME_BYTES_MAX) }
+        Self {
+            bytes: no_body(),
+            count: 0,
+            version: OWN_SENDER_VERSION,
+            sender: EncodedSender::default(),
+            frame_bytes_max: frame_bytes_max.min(FRAME_BYTES_MAX),
+        }
     }
 
     /// Makes room for activities of so many bytes, as far as a frame holds them.
@@ -165,8 +235,21 @@ impl FrameBuilder {
     }
 
     pub fn push(&mut self, activity: &EncodedActivity) {
-        self.bytes.extend_from_slice(&activity.0);
+        let EncodedActivity { record, sender } = activity;
+        if sender.is_shared_with(&self.sender) {
+            self.version = VERSION;
+            self.put_entry(record, &SAME_SENDER);
+        } else {
+            self.put_entry(record, &sender.0);
+            self.sender = sender.clone();
+        }
         self.count += 1;
+    }
+
+    fn put_entry(&mut self, record: &[u8], rest: &[u8]) {
+        begin_delimited(tag::BODY_ACTIVITY, record.len() + rest.len(), &mut self.bytes);
+        self.bytes.extend_from_slice(record);
+        self.bytes.extend_from_slice(rest);
     }
 
     #[must_use]
@@ -180,6 +263,8 @@ impl FrameBuilder {
     pub fn finish(&mut self, id: FrameId, compression: Compression) -> Frame {
         let mut bytes = std::mem::replace(&mut self.bytes, no_body());
         let count = std::mem::take(&mut self.count);
+        let version = std::mem::replace(&mut self.version, OWN_SENDER_VERSION);
+        self.sender = EncodedSender::default();
         let body_bytes = bytes.len() - PREFIX_BYTES_MAX;
         let is_packed = compression == Compression::Zstd && pack(&mut bytes);
         let (id_high, id_low) = id.0.as_u64_pair();
@@ -194,7 +279,7 @@ impl FrameBuilder {
         };
         let mut prefix = BytesMut::with_capacity(PREFIX_BYTES_MAX);
         prefix.put_slice(MAGIC);
-        prefix.put_u8(VERSION);
+        prefix.put_u8(version);
         prefix.put_u32_le(0);
         envelope.encode_raw(&mut prefix);
         encode_key(tag::BODY, WireType::LengthDelimited, &mut prefix);

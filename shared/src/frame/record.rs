@@ -2,6 +2,14 @@
 
 use bytes::Bytes;
 
+/// Entries of frames of this version say themselves who has sent them; those of later ones may have
+/// [`ActivityRecord::same_sender`].
+pub(super) const OWN_SENDER_VERSION: u8 = 1;
+/// `same_sender: true`, encoded.
+pub(super) const SAME_SENDER: [u8; 2] = [11 << 3, 1];
+/// Behind a record, where the last of several values counts, it makes one that says itself who has sent it.
+pub(super) const OWN_SENDER: [u8; 2] = [11 << 3, 0];
+
 /// Envelope of a frame.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct FrameRecord {
@@ -70,6 +78,22 @@ pub(super) struct ActivityRecord {
     pub(super) path: Bytes,
     #[prost(bytes = "bytes", tag = "9")]
     pub(super) referer: Bytes,
+    #[prost(bytes = "bytes", tag = "10")]
+    pub(super) user_agent: Bytes,
+    /// Session, user, address and user agent are those of the entry before, and stand only there.
+    #[prost(bool, tag = "11")]
+    pub(super) same_sender: bool,
+}
+
+/// The fields of an [`ActivityRecord`] that later entries can share.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct SenderRecord {
+    #[prost(bytes = "bytes", optional, tag = "5")]
+    pub(super) session_id: Option<Bytes>,
+    #[prost(bytes = "bytes", optional, tag = "6")]
+    pub(super) user_id: Option<Bytes>,
+    #[prost(bytes = "bytes", tag = "7")]
+    pub(super) ip_address: Bytes,
     #[prost(bytes = "bytes", tag = "10")]
     pub(super) user_agent: Bytes,
 }

@@ -29,6 +29,37 @@ fn frame_of(activities: &[Activity], compression: Compression) -> Frame {
     builder.finish(FrameId(Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_00ff)), compression)
 }
 
+fn sender_of(activity: &Activity) -> EncodedSender {
+    let Activity { session_id, user_id, ip_address, user_agent, .. } = activity;
+    EncodedSender::of(session_id.as_ref(), user_id.as_ref(), *ip_address, user_agent)
+}
+
+fn occurrence(activity: &Activity) -> Occurrence<'_> {
+    let Activity { id, date, received_at, ref path, ref referer, .. } = *activity;
+    Occurrence { id, date, received_at, path, referer }
+}
+
+/// The activities of two senders, each of whom stands in the frame once.
+fn shared_frame() -> (Vec<Activity>, FrameBuilder) {
+    let (ours, nobody) = (example("/"), Activity { session_id: None, ..example("/") });
+    let (our_sender, nobody_sender) = (sender_of(&ours), sender_of(&nobody));
+    let mut builder = FrameBuilder::new(FRAME_BYTES_MAX);
+    let mut activities = Vec::new();
+    for (path, who, encoded) in [
+        ("/a", &ours, &our_sender),
+        ("/b", &ours, &our_sender),
+        ("/c", &nobody, &nobody_sender),
+        ("/d", &nobody, &nobody_sender),
+        ("/e", &ours, &our_sender),
+        ("/f", &ours, &our_sender),
+    ] {
+        let activity = Activity { path: PagePath::new(path).expect("valid"), ..who.clone() };
+        builder.push(&EncodedActivity::of(occurrence(&activity), encoded));
+        activities.push(activity);
+    }
+    (activities, builder)
+}
+
 fn activities_of(bytes: Bytes) -> Vec<Activity> {
     let frame = decode(bytes).expect("a readable frame");
     frame
@@ -55,6 +86,68 @@ fn golden_frame_bytes_are_what_is_written() {
     let written = frame_of(&[example("/a"), example("/b")], Compression::None);
     assert_eq!(written.bytes, include_bytes!("../../golden/frame-v1.bin").as_slice());
     assert_eq!(written.count, 2);
+}
+
+/// Version 2, where an entry can share its sender with the one before it.
+#[test]
+fn golden_frames_with_shared_senders_decode_and_are_what_is_written() {
+    let golden = include_bytes!("../../golden/frame-v2.bin").as_slice();
+    let (activities, mut builder) = shared_frame();
+    let id = FrameId(Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_00ff));
+    assert_eq!(builder.finish(id, Compression::None).bytes, golden);
+    assert_eq!(activities_of(Bytes::from_static(golden)), activities);
+}
+
+/// A dead letter of an entry that shares its sender holds him too.
+#[test]
+fn a_raw_entry_says_who_has_sent_it() {
+    let (activities, mut builder) = shared_frame();
+    let frame = decode(builder.finish(FrameId::generate(), Compression::None).bytes).expect("a frame");
+    for (entry, activity) in frame.activities.iter().zip(activities) {
+        assert_eq!(decode_activity(entry.raw.to_bytes()).decoded, Decoded::Activity(activity));
+    }
+}
+
+#[test]
+fn a_sender_is_not_shared_with_the_frame_before() {
+    let (activities, mut builder) = shared_frame();
+    let entry = EncodedActivity::of(occurrence(&activities[0]), &sender_of(&activities[0]));
+    builder.push(&entry);
+    builder.finish(FrameId::generate(), Compression::None);
+    builder.push(&entry);
+    let frame = builder.finish(FrameId::generate(), Compression::None).bytes;
+    assert_eq!(frame[3], record::OWN_SENDER_VERSION);
+    assert_eq!(activities_of(frame), activities[..1]);
+}
+
+/// Nobody writes these; whoever may publish could.
+#[test]
+fn an_entry_that_shares_no_sender_or_has_two_is_invalid() {
+    let sharing = |session: Option<&'static [u8]>| {
+        let record = record::ActivityRecord {
+            path: Bytes::from_static(b"/"),
+            session_id: session.map(Bytes::from_static),
+            same_sender: true,
+            ..Default::default()
+        };
+        EncodedActivity::from_raw(&prost::Message::encode_to_vec(&record))
+    };
+    let mut builder = FrameBuilder::new(FRAME_BYTES_MAX);
+    let unreadable = EncodedActivity::from_raw(b"\xff");
+    for entry in [
+        &sharing(None),
+        &EncodedActivity::from(&example("/")),
+        &sharing(Some(b"of its own")),
+        &sharing(None),
+        &unreadable,
+        &sharing(None),
+    ] {
+        builder.push(entry);
+    }
+    let frame = decode(builder.finish(FrameId::generate(), Compression::None).bytes).expect("a frame");
+    let valid: Vec<_> =
+        frame.activities.iter().map(|entry| matches!(entry.decoded, Decoded::Activity(_))).collect();
+    assert_eq!(valid, [false, true, false, true, false, false]);
 }
 
 /// A field of a later version, in the envelope and in an activity, is skipped.

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use chrono::DateTime;
 use proptest::prelude::*;
 use shared::event::{Activity, EventId};
-use shared::frame::FrameId;
+use shared::frame::{FrameId, RawEntry};
 use shared::store::Origin;
 use uuid::Uuid;
 
@@ -16,7 +16,8 @@ const LIMITS: BatchLimits =
 
 fn row(activity: Activity, raw: &'static [u8]) -> StoredActivity {
     let frame_id = Some(FrameId(Uuid::from_u128(1)));
-    StoredActivity { activity, raw: Bytes::from_static(raw), origin: Origin { frame_id, index: 0 } }
+    let raw = RawEntry::from(Bytes::from_static(raw));
+    StoredActivity { activity, raw, origin: Origin { frame_id, index: 0 } }
 }
 
 fn arrival(ticket: u32, numbers: impl IntoIterator<Item = u32>) -> Arrival<u32> {

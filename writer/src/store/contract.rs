@@ -337,5 +337,9 @@ pub async fn maintenance_may_be_repeated(fixture: &impl StoreFixture) {
 /// A row as the writer would hand it over.
 fn row(activity: Activity, index: u32) -> StoredActivity {
     let raw = Bytes::from(activity.path.as_str().to_owned());
-    StoredActivity { activity, raw, origin: Origin { frame_id: Some(FrameId(Uuid::from_u128(1))), index } }
+    StoredActivity {
+        activity,
+        raw: raw.into(),
+        origin: Origin { frame_id: Some(FrameId(Uuid::from_u128(1))), index },
+    }
 }

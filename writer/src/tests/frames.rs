@@ -135,7 +135,7 @@ async fn a_corrupt_frame_is_one_dead_letter_with_all_its_bytes() {
 async fn a_newer_frame_stays_in_the_queue_with_an_alarm() {
     let world = World::new();
     let writer = world.start(1);
-    world.publish(raw_frame(b"DJF\x02\0\0\0\0something new")).await;
+    world.publish(raw_frame(b"DJF\xff\0\0\0\0something new")).await;
     world.publish_numbers(0..5, 5).await;
     eventually("the others are stored", async || world.stored().len() == 5).await;
     let reason = world.reason("queue").expect("red");

@@ -29,7 +29,7 @@ fn dead(activity: Activity, index: u32) -> DeadLetter {
     builder.push(&EncodedActivity::from(&activity));
     let frame = builder.finish(FrameId::generate(), Compression::None);
     let decoded = shared::frame::decode(frame.bytes).expect("our own frame");
-    letter(&decoded.activities[0].raw, Some(sample::frame_id(1)), index)
+    letter(&decoded.activities[0].raw.to_bytes(), Some(sample::frame_id(1)), index)
 }
 
 pub async fn an_erased_user_leaves_neither_rows_nor_letters_nor_infos(fixture: &impl StoreFixture) {

@@ -81,15 +81,15 @@ fn value(bytes: &mut Vec<u8>, value: &[u8]) {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
     use shared::event::{ClientAddress, EventId, PagePath, Referer, SessionId, UserAgent, UserId};
+    use shared::frame::RawEntry;
     use shared::store::Origin;
     use uuid::Uuid;
 
     use super::*;
 
     fn stored(activity: Activity) -> StoredActivity {
-        StoredActivity { activity, raw: Bytes::new(), origin: Origin { frame_id: None, index: 0 } }
+        StoredActivity { activity, raw: RawEntry::default(), origin: Origin { frame_id: None, index: 0 } }
     }
 
     fn full() -> Activity {
