@@ -21,6 +21,7 @@ mod rejection;
 mod text;
 
 use bytes::Bytes;
+use bytestring::ByteString;
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use shared::event::{EventDate, EventId, PagePath, Referer};
@@ -34,6 +35,7 @@ use batch::ITEM_BYTES_MAX;
 use date::DateField;
 use fields::RawFields;
 use rejection::Messages;
+use text::Source;
 
 /// What the operator decides about fields.
 #[derive(Clone, Debug)]
@@ -82,7 +84,7 @@ impl Intake {
             BodyFormat::Multipart { boundary } => multipart::parse(body, boundary)?,
         };
         fields.fall_back_to_header(referer_header);
-        self.validate(self.date.validate(&fields.date), fields)
+        self.validate(self.date.validate(&fields.date), fields, Source::NONE)
     }
 
     /// The fields of a pixel's query string; an absent date is `now`, unless an id is given.
@@ -96,17 +98,19 @@ impl Intake {
         fields.fall_back_to_header(referer_header);
         let is_of_now = fields.date.is_absent_or_empty() && fields.id.is_absent_or_empty();
         let date = if is_of_now { date::in_range(now) } else { self.date.validate(&fields.date) };
-        self.validate(date, fields)
+        self.validate(date, fields, Source::NONE)
     }
 
     /// The good and the bad items of a batch.
     ///
     /// # Errors
     /// The batch as a whole is refused: it is empty, too many, or no JSON array.
-    pub fn batch<'a>(&self, format: BatchFormat, body: &'a [u8]) -> Result<Batch<'a>, BatchRejection> {
+    pub fn batch(&self, format: BatchFormat, body: &Bytes) -> Result<Batch, BatchRejection> {
         let mut batch = Batch::default();
+        // What is not UTF-8 spoils its item only.
+        let text = ByteString::try_from(body.clone()).ok();
         for (index, json) in batch::split(format, body)?.into_iter().enumerate() {
-            match self.item(json) {
+            match self.item(json, Source(text.as_ref())) {
                 Ok(item) => batch.items.push(item),
                 Err(reason) => batch.rejected.push(RejectedItem { index, reason }),
             }
@@ -114,13 +118,13 @@ impl Intake {
         Ok(batch)
     }
 
-    fn item<'a>(&self, json: &'a [u8]) -> Result<Item<'a>, ItemRejection> {
+    fn item(&self, json: &[u8], source: Source<'_>) -> Result<Item, ItemRejection> {
         if json.len() > ITEM_BYTES_MAX {
             return Err(ItemRejection::TooLarge);
         }
         let mut fields = json::parse(json)?;
-        let identity = batch::identity(std::mem::take(&mut fields.identity));
-        let fields = self.validate(self.date.validate(&fields.date), fields)?;
+        let identity = batch::identity(std::mem::take(&mut fields.identity), source);
+        let fields = self.validate(self.date.validate(&fields.date), fields, source)?;
         Ok(Item { fields, identity })
     }
 
@@ -128,9 +132,10 @@ impl Intake {
         &self,
         date: Result<EventDate, Messages>,
         fields: RawFields<'_>,
+        source: Source<'_>,
     ) -> Result<LogFields, Rejection> {
-        let path = text::path(fields.path);
-        let referer = text::referer(fields.referer, self.referer_characters_max);
+        let path = text::path(fields.path, source);
+        let referer = text::referer(fields.referer, self.referer_characters_max, source);
         let id = id::validate(&fields.id);
         match (date, path, referer, id) {
             (Ok(date), Ok(path), Ok(referer), Ok(id)) => {

@@ -112,7 +112,7 @@ fn check_text(text: &str, characters_max: usize) -> Result<(), InvalidText> {
     if text.len() > characters_max && text.chars().count() > characters_max {
         return Err(InvalidText::TooLong);
     }
-    if text.as_bytes().contains(&0) {
+    if memchr::memchr(0, text.as_bytes()).is_some() {
         return Err(InvalidText::Null);
     }
     Ok(())

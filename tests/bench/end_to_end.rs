@@ -27,7 +27,7 @@ const VISITORS: usize = 500;
 const BATCHING_VISITORS: usize = 10;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+pub(crate) enum Place {
     Split,
     Serve,
 }
@@ -46,20 +46,20 @@ const VARIANTS: [(Place, Requests); 4] = [
 ];
 
 /// In processes of their own, or in `serve`, which is all of them.
-enum Pipeline {
+pub(crate) enum Pipeline {
     Split(Box<Split>),
     Serve(Box<Djaffar>),
 }
 
-struct Split {
-    ingest: Djaffar,
-    writer: Djaffar,
+pub(crate) struct Split {
+    pub(crate) ingest: Djaffar,
+    pub(crate) writer: Djaffar,
     nats: NatsServer,
     postgres: Postgres,
 }
 
 impl Pipeline {
-    async fn start(place: Place) -> Self {
+    pub(crate) async fn start(place: Place) -> Self {
         match place {
             Place::Split => {
                 let (postgres, url) = tuned_postgres().await;
@@ -80,14 +80,14 @@ impl Pipeline {
         }
     }
 
-    fn entrance(&self) -> &Djaffar {
+    pub(crate) fn entrance(&self) -> &Djaffar {
         match self {
             Self::Split(split) => &split.ingest,
             Self::Serve(serve) => serve,
         }
     }
 
-    fn database(&self) -> Database {
+    pub(crate) fn database(&self) -> Database {
         match self {
             Self::Split(split) => Database::Postgres(split.postgres.first_database()),
             Self::Serve(serve) => Database::of_serve(&serve.data_directory()),

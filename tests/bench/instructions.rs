@@ -73,20 +73,19 @@ fn intake_of_a((intake, body): (Intake, Bytes)) -> (Intake, Bytes, LogFields) {
     black_box((intake, body, fields))
 }
 
-fn lines() -> (Intake, String) {
+fn lines() -> (Intake, Bytes) {
     let line = |activity: &Activity| {
         let date = activity.date.instant().to_rfc3339_opts(SecondsFormat::Millis, true);
         let (id, path, referer) = (activity.id.0, activity.path.as_str(), activity.referer.as_str());
         format!("{{\"id\":\"{id}\",\"date\":\"{date}\",\"path\":\"{path}\",\"referer\":\"{referer}\"}}\n")
     };
-    (intake(), activities(BATCH_ITEMS).iter().map(line).collect())
+    (intake(), Bytes::from(activities(BATCH_ITEMS).iter().map(line).collect::<String>()))
 }
 
 #[library_benchmark]
 #[bench::hundred(args = (), setup = lines, config = pinned(682_565))]
-fn intake_of_lines((intake, body): (Intake, String)) -> (Intake, usize) {
-    let batch: Batch<'_> =
-        intake.batch(BatchFormat::Lines, black_box(body.as_bytes())).expect("a good batch");
+fn intake_of_lines((intake, body): (Intake, Bytes)) -> (Intake, usize) {
+    let batch: Batch = intake.batch(BatchFormat::Lines, black_box(&body)).expect("a good batch");
     let count = black_box(batch).items.len();
     (intake, count)
 }

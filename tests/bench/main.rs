@@ -25,6 +25,7 @@ mod scaling;
 mod servers;
 mod space;
 mod sqlite;
+mod steady;
 mod users;
 mod wrk;
 
@@ -34,7 +35,7 @@ use figures::Figures;
 use report::Report;
 
 /// In the order in which they run: some are the ceilings of later ones.
-const PARTS: [&str; 13] = [
+const PARTS: [&str; 14] = [
     "http",
     "batch",
     "rows",
@@ -48,7 +49,10 @@ const PARTS: [&str; 13] = [
     "users",
     "files",
     "encodings",
+    STEADY,
 ];
+/// Takes a quarter of an hour: runs only by its name.
+const STEADY: &str = "steady";
 
 #[tokio::main]
 async fn main() {
@@ -64,7 +68,11 @@ async fn main() {
     let mut report = Report::default();
     let mut figures = Figures::default();
     machine::describe(&mut report);
-    for part in PARTS.iter().filter(|part| arguments.is_empty() || arguments.contains(part)) {
+    let is_wanted = |part: &&&str| match &arguments[..] {
+        [] => **part != STEADY,
+        names => names.contains(part),
+    };
+    for part in PARTS.iter().filter(is_wanted) {
         Box::pin(measure(part, &mut report, &mut figures)).await;
     }
     report.conclude();
@@ -88,6 +96,7 @@ async fn measure(part: &str, report: &mut Report, figures: &mut Figures) {
         "space" => space::run(report).await,
         "files" => files::run(report).await,
         "encodings" => encodings::run(report),
+        STEADY => steady::run(report).await,
         _ => unreachable!("it is one of the parts"),
     }
 }

@@ -93,12 +93,11 @@ fn encoded(request: &[Activity]) -> Vec<EncodedActivity> {
     };
     let session = request.iter().find_map(|activity| activity.session_id.as_ref());
     let (ours, nobodys) = (sender(session), sender(None));
-    let encode = |activity: &Activity| {
-        let Activity { id, date, received_at, ref path, ref referer, .. } = *activity;
-        let sender = if activity.session_id.is_some() { &ours } else { &nobodys };
-        EncodedActivity::of(Occurrence { id, date, received_at, path, referer }, sender)
-    };
-    request.iter().map(encode).collect()
+    let senders = request.iter().map(|activity| match activity.session_id {
+        Some(_) => &ours,
+        None => &nobodys,
+    });
+    EncodedActivity::all(request.iter().map(Occurrence::from).zip(senders))
 }
 
 enum Answer {

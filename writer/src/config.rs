@@ -35,7 +35,7 @@ impl Default for WriterConfig {
             rows_max: 10_000,
             bytes_max: 4 * 1024 * 1024,
             age_max: Duration::from_millis(200),
-            pulled_bytes_max: 32 * 1024 * 1024,
+            pulled_bytes_max: 16 * 1024 * 1024,
             known_sessions_max: 100_000,
             stop: StopMode::Pulled,
             stop_time_max: Duration::from_secs(8),

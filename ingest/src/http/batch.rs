@@ -47,11 +47,12 @@ pub(super) async fn answer<A: Authenticator>(
     let sent =
         Sent { method: &Method::POST, headers, peer, form: None, activities: accepted + rejected.len(), now };
     let sender = sender(ingest, sent).await?;
-    // Every item carries the sender's user agent, and so may take more than the body did.
+    // The body stays until its items are encoded, and each of them may have to name the sender.
     let item_bytes = WAITING_BYTES + sender.user_agent.as_str().len();
     reservation.grow(item_bytes * (accepted + rejected.len())).ok_or(Outcome::Overloaded)?;
     let senders = EncodedSenders::new(ingest, &sender);
-    let encoded: Vec<_> = items.into_iter().map(|item| encode(&item, &senders, now)).collect();
+    let encoded = EncodedActivity::all(items.iter().map(|item| (occurrence(item, now), senders.of(item))));
+    drop((items, body.bytes));
     reservation.resize(encoded.iter().map(|activity| activity.len() + WAITING_BYTES).sum());
     ingest.synced(ingest.assembly.commit_all(encoded, reservation)).await?;
     Ok(Accepted {
@@ -62,7 +63,7 @@ pub(super) async fn answer<A: Authenticator>(
     })
 }
 
-fn count<A>(ingest: &Ingest<A>, batch: &Batch<'_>) {
+fn count<A>(ingest: &Ingest<A>, batch: &Batch) {
     ingest.telemetry.batch_read(batch.items.len() + batch.rejected.len());
     for item in &batch.rejected {
         ingest.telemetry.item_rejected(item.reason.label());
@@ -88,15 +89,14 @@ impl EncodedSenders {
         }
     }
 
-    fn of(&self, item: &Item<'_>) -> &EncodedSender {
+    fn of(&self, item: &Item) -> &EncodedSender {
         let is_senders =
             item.identity.as_ref().is_none_or(|claimed| self.digests.iter().any(|digest| digest.is(claimed)));
         if is_senders { &self.sender } else { &self.somebody }
     }
 }
 
-fn encode(item: &Item<'_>, senders: &EncodedSenders, now: DateTime<Utc>) -> EncodedActivity {
+fn occurrence(item: &Item, now: DateTime<Utc>) -> Occurrence<'_> {
     let LogFields { id, date, ref path, ref referer } = item.fields;
-    let received_at = EventDate::new(now).unwrap_or(date);
-    EncodedActivity::of(Occurrence { id, date, received_at, path, referer }, senders.of(item))
+    Occurrence { id, date, received_at: EventDate::new(now).unwrap_or(date), path, referer }
 }

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use bytestring::ByteString;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 use serde_json::value::RawValue as Literal;
@@ -15,6 +16,7 @@ use super::content_type::BatchFormat;
 use super::fields::RawValue;
 use super::json;
 use super::rejection::{FieldErrors, Rejection};
+use super::text::Source;
 
 /// Most items of one batch.
 pub(super) const ITEMS_MAX: usize = 1000;
@@ -25,19 +27,19 @@ const EMPTY: BatchRejection = BatchRejection::Malformed("The batch is empty.");
 const MALFORMED: BatchRejection = BatchRejection::Malformed("JSON parse error");
 const NOT_A_LIST: BatchRejection = BatchRejection::Malformed("Invalid data. Expected a list of items.");
 
-/// What a body holds, borrowed from it where it can be.
+/// What a body holds; its texts share the body's bytes where they can.
 #[derive(Debug, Default)]
-pub struct Batch<'a> {
-    pub items: Vec<Item<'a>>,
+pub struct Batch {
+    pub items: Vec<Item>,
     pub rejected: Vec<RejectedItem>,
 }
 
 /// A valid item.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Item<'a> {
+pub struct Item {
     pub fields: LogFields,
     /// The identity digest that the client held when it happened, as sent; `None` if it says nothing.
-    pub identity: Option<Cow<'a, str>>,
+    pub identity: Option<ByteString>,
 }
 
 /// Serialises as `{"index": 3, "errors": {...}}`.
@@ -196,16 +198,17 @@ impl<'de> Visitor<'de> for ArrayVisitor {
 }
 
 /// What is no text is nobody's digest, but it is a claim.
-pub(super) fn identity(value: RawValue<'_>) -> Option<Cow<'_, str>> {
+pub(super) fn identity(value: RawValue<'_>, source: Source<'_>) -> Option<ByteString> {
     match value {
         RawValue::Absent | RawValue::Null => None,
-        RawValue::Text(raw) => Some(raw.text),
-        RawValue::Boolean(_) | RawValue::Number(_) | RawValue::Composite => Some(Cow::Borrowed("")),
+        RawValue::Text(raw) => Some(source.share(&raw.text)),
+        RawValue::Boolean(_) | RawValue::Number(_) | RawValue::Composite => Some(ByteString::new()),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
     use chrono_tz::Tz;
     use proptest::prelude::*;
 
@@ -214,12 +217,12 @@ mod tests {
 
     const GOOD: &str = r#"{"date": "2016-12-29", "path": "a"}"#;
 
-    fn batch(format: BatchFormat, body: &str) -> Result<Batch<'_>, BatchRejection> {
+    fn batch(format: BatchFormat, body: &str) -> Result<Batch, BatchRejection> {
         let intake = Intake::new(IntakeConfig { time_zone: Tz::UTC, referer_characters_max: 2048 });
-        intake.batch(format, body.as_bytes())
+        intake.batch(format, &Bytes::copy_from_slice(body.as_bytes()))
     }
 
-    fn rejected(batch: &Batch<'_>) -> String {
+    fn rejected(batch: &Batch) -> String {
         serde_json::to_string(&batch.rejected).expect("JSON")
     }
 
@@ -341,7 +344,7 @@ mod tests {
             let intake = Intake::new(IntakeConfig { time_zone: Tz::UTC, referer_characters_max: 2048 });
             for format in [BatchFormat::Json, BatchFormat::Lines, BatchFormat::Plain] {
                 for body in [&body[..], text.as_bytes()] {
-                    if let Ok(batch) = intake.batch(format, body) {
+                    if let Ok(batch) = intake.batch(format, &Bytes::copy_from_slice(body)) {
                         prop_assert!(batch.items.len() + batch.rejected.len() > 0);
                     }
                 }

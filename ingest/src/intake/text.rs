@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use bytestring::ByteString;
 use shared::event::{InvalidText, PATH_CHARACTERS_MAX, PagePath, Referer};
 
 use super::fields::{RawText, RawValue};
@@ -12,19 +13,37 @@ const NOT_A_STRING: Message = Cow::Borrowed("Not a valid string.");
 const BLANK: Message = Cow::Borrowed("This field may not be blank.");
 const NULL_CHARACTERS: Message = Cow::Borrowed("Null characters are not allowed.");
 
-pub(super) fn path(value: RawValue<'_>) -> Result<PagePath, Messages> {
-    let text = coerce(value)?;
-    let text = check(&text, PATH_CHARACTERS_MAX)?;
-    PagePath::new(text).map_err(|error| vec![message(error, PATH_CHARACTERS_MAX)])
+/// The body, whose bytes texts can share instead of having a copy.
+#[derive(Clone, Copy)]
+pub(super) struct Source<'a>(pub(super) Option<&'a ByteString>);
+
+impl Source<'_> {
+    pub(super) const NONE: Self = Self(None);
+
+    /// Copies what does not stand in the body as it is.
+    pub(super) fn share(self, text: &str) -> ByteString {
+        let part = text.as_bytes().as_ptr_range();
+        let stands_in = |body: &&ByteString| {
+            let whole = body.as_bytes().as_ptr_range();
+            whole.start <= part.start && part.end <= whole.end
+        };
+        self.0.filter(stands_in).map_or_else(|| text.into(), |body| body.slice_ref(text))
+    }
 }
 
-pub(super) fn referer(value: RawValue<'_>, characters_max: usize) -> Result<Referer, Messages> {
+pub(super) fn path(value: RawValue<'_>, source: Source<'_>) -> Result<PagePath, Messages> {
+    check(&coerce(value)?, PATH_CHARACTERS_MAX, |text| PagePath::new(source.share(text)))
+}
+
+pub(super) fn referer(
+    value: RawValue<'_>,
+    characters_max: usize,
+    source: Source<'_>,
+) -> Result<Referer, Messages> {
     if matches!(value, RawValue::Absent) {
         return Ok(Referer::default());
     }
-    let text = coerce(value)?;
-    let text = check(&text, characters_max)?;
-    Referer::new(text, characters_max).map_err(|error| vec![message(error, characters_max)])
+    check(&coerce(value)?, characters_max, |text| Referer::new(source.share(text), characters_max))
 }
 
 /// Python's `str.strip()`: its white space is Unicode's and the four information separators.
@@ -43,28 +62,37 @@ fn coerce(value: RawValue<'_>) -> Result<RawText<'_>, Messages> {
     }
 }
 
-/// Trims, and collects every message as DRF does, where the event types stop at the first.
-fn check<'a>(raw: &'a RawText<'_>, characters_max: usize) -> Result<&'a str, Messages> {
+fn check<T>(
+    raw: &RawText<'_>,
+    characters_max: usize,
+    make: impl FnOnce(&str) -> Result<T, InvalidText>,
+) -> Result<T, Messages> {
     let text = raw.text.trim_matches(is_python_whitespace);
-    let mut messages = Messages::new();
-    if text.len() > characters_max && text.chars().count() > characters_max {
-        messages.push(message(InvalidText::TooLong, characters_max));
+    match (make(text), raw.first_surrogate) {
+        (Ok(made), None) => Ok(made),
+        (made, surrogate) => Err(messages(text, characters_max, surrogate, made.err())),
     }
-    if text.as_bytes().contains(&0) {
-        messages.push(NULL_CHARACTERS);
-    }
-    if let Some(surrogate) = raw.first_surrogate {
-        messages.push(format!("Surrogate characters are not allowed: U+{surrogate:X}.").into());
-    }
-    if messages.is_empty() { Ok(text) } else { Err(messages) }
 }
 
-fn message(error: InvalidText, characters_max: usize) -> Message {
-    match error {
-        InvalidText::Blank => BLANK,
-        InvalidText::Null => NULL_CHARACTERS,
-        InvalidText::TooLong => {
-            format!("Ensure this field has no more than {characters_max} characters.").into()
-        }
+/// Every message as DRF collects them, where the event types stop at the `first`.
+fn messages(
+    text: &str,
+    characters_max: usize,
+    surrogate: Option<u16>,
+    first: Option<InvalidText>,
+) -> Messages {
+    let mut messages = Messages::new();
+    if text.chars().count() > characters_max {
+        messages.push(format!("Ensure this field has no more than {characters_max} characters.").into());
     }
+    if text.contains('\0') {
+        messages.push(NULL_CHARACTERS);
+    }
+    if let Some(surrogate) = surrogate {
+        messages.push(format!("Surrogate characters are not allowed: U+{surrogate:X}.").into());
+    }
+    if first == Some(InvalidText::Blank) {
+        messages.push(BLANK);
+    }
+    messages
 }

@@ -15,11 +15,14 @@ use crate::event::{
 /// Room for what comes before the body: the header, two ids, three numbers, the body's key and length.
 const PREFIX_BYTES_MAX: usize = HEADER_BYTES + 48;
 
+/// Room for each of several records; a longer one makes more.
+const USUAL_RECORD_BYTES: usize = 160;
+
 /// One activity as it stands in a frame's body, encoded by the request's own task.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EncodedActivity {
     /// An `ActivityRecord`, without the fields of `sender`.
-    record: Vec<u8>,
+    record: Bytes,
     /// Empty if the record says itself who has sent it.
     sender: EncodedSender,
 }
@@ -38,21 +41,46 @@ pub struct Occurrence<'a> {
     pub referer: &'a Referer,
 }
 
+impl<'a> From<&'a Activity> for Occurrence<'a> {
+    fn from(activity: &'a Activity) -> Self {
+        let Activity { id, date, received_at, ref path, ref referer, .. } = *activity;
+        Self { id, date, received_at, path, referer }
+    }
+}
+
+impl Occurrence<'_> {
+    /// In microseconds.
+    fn received_after(self) -> i64 {
+        self.received_at.micros() - self.date.micros()
+    }
+}
+
 impl EncodedActivity {
-    /// One of several activities of a sender: a frame that holds them one after the other names him once.
+    /// Activities of few senders: a frame names each of them once for all that follow one another.
+    /// They share one allocation.
     #[must_use]
-    pub fn of(occurrence: Occurrence<'_>, sender: &EncodedSender) -> Self {
-        let texts = [
-            (tag::PATH, unless_empty(occurrence.path.as_str())),
-            (tag::REFERER, unless_empty(occurrence.referer.as_str())),
-        ];
-        Self { record: record(occurrence, texts), sender: sender.clone() }
+    pub fn all<'a>(
+        activities: impl ExactSizeIterator<Item = (Occurrence<'a>, &'a EncodedSender)>,
+    ) -> Vec<Self> {
+        let mut records = Vec::with_capacity(activities.len() * USUAL_RECORD_BYTES);
+        let encode = |(occurrence, sender): (Occurrence<'a>, &'a EncodedSender)| {
+            let texts = [
+                (tag::PATH, unless_empty(occurrence.path.as_str())),
+                (tag::REFERER, unless_empty(occurrence.referer.as_str())),
+            ];
+            let begin = records.len();
+            put_record(occurrence, texts, &mut records);
+            (begin..records.len(), sender.clone())
+        };
+        let places: Vec<_> = activities.map(encode).collect();
+        let records = Bytes::from(records);
+        places.into_iter().map(|(place, sender)| Self { record: records.slice(place), sender }).collect()
     }
 
     /// The entry that a dead letter has kept, with all its fields, also those of a newer build.
     #[must_use]
     pub fn from_raw(raw: &[u8]) -> Self {
-        Self { record: raw.to_vec(), sender: EncodedSender::default() }
+        Self { record: Bytes::copy_from_slice(raw), sender: EncodedSender::default() }
     }
 
     /// Bytes it takes in a frame, or less after another of its sender.
@@ -66,18 +94,19 @@ impl EncodedActivity {
 /// Written field by field: prost's own encoder would want the texts as `Bytes`, and an allocation for each.
 impl From<&Activity> for EncodedActivity {
     fn from(activity: &Activity) -> Self {
-        let Activity { id, date, received_at, ref path, ref referer, .. } = *activity;
         let octets = activity.ip_address.map(Octets::of);
         let texts = [
             (tag::SESSION_ID, activity.session_id.as_ref().map(|id| id.as_str().as_bytes())),
             (tag::USER_ID, activity.user_id.as_ref().map(|id| id.as_str().as_bytes())),
             (tag::IP_ADDRESS, octets.as_ref().map(Octets::as_slice)),
-            (tag::PATH, unless_empty(path.as_str())),
-            (tag::REFERER, unless_empty(referer.as_str())),
+            (tag::PATH, unless_empty(activity.path.as_str())),
+            (tag::REFERER, unless_empty(activity.referer.as_str())),
             (tag::USER_AGENT, unless_empty(activity.user_agent.as_str())),
         ];
-        let occurrence = Occurrence { id, date, received_at, path, referer };
-        Self { record: record(occurrence, texts), sender: EncodedSender::default() }
+        let occurrence = Occurrence::from(activity);
+        let mut record = Vec::with_capacity(numbers_len(occurrence) + texts_len(&texts));
+        put_record(occurrence, texts, &mut record);
+        Self { record: Bytes::from(record), sender: EncodedSender::default() }
     }
 }
 
@@ -108,22 +137,21 @@ impl EncodedSender {
 
 type Text<'a> = (u32, Option<&'a [u8]>);
 
-fn record<const N: usize>(occurrence: Occurrence<'_>, texts: [Text<'_>; N]) -> Vec<u8> {
+fn numbers_len(occurrence: Occurrence<'_>) -> usize {
     let (id_high, id_low) = occurrence.id.0.as_u64_pair();
-    let date = occurrence.date.micros();
-    let received_after = occurrence.received_at.micros() - date;
-    let length = fixed64::encoded_len(tag::ID_HIGH, &id_high)
+    fixed64::encoded_len(tag::ID_HIGH, &id_high)
         + fixed64::encoded_len(tag::ID_LOW, &id_low)
-        + sint64::encoded_len(tag::DATE, &date)
-        + sint64::encoded_len(tag::RECEIVED_AFTER, &received_after)
-        + texts_len(&texts);
-    let mut record = Vec::with_capacity(length);
-    fixed64::encode(tag::ID_HIGH, &id_high, &mut record);
-    fixed64::encode(tag::ID_LOW, &id_low, &mut record);
-    sint64::encode(tag::DATE, &date, &mut record);
-    sint64::encode(tag::RECEIVED_AFTER, &received_after, &mut record);
-    put_texts(texts, &mut record);
-    record
+        + sint64::encoded_len(tag::DATE, &occurrence.date.micros())
+        + sint64::encoded_len(tag::RECEIVED_AFTER, &occurrence.received_after())
+}
+
+fn put_record<const N: usize>(occurrence: Occurrence<'_>, texts: [Text<'_>; N], record: &mut Vec<u8>) {
+    let (id_high, id_low) = occurrence.id.0.as_u64_pair();
+    fixed64::encode(tag::ID_HIGH, &id_high, record);
+    fixed64::encode(tag::ID_LOW, &id_low, record);
+    sint64::encode(tag::DATE, &occurrence.date.micros(), record);
+    sint64::encode(tag::RECEIVED_AFTER, &occurrence.received_after(), record);
+    put_texts(texts, record);
 }
 
 fn texts_len(texts: &[Text<'_>]) -> usize {

@@ -34,28 +34,26 @@ fn sender_of(activity: &Activity) -> EncodedSender {
     EncodedSender::of(session_id.as_ref(), user_id.as_ref(), *ip_address, user_agent)
 }
 
-fn occurrence(activity: &Activity) -> Occurrence<'_> {
-    let Activity { id, date, received_at, ref path, ref referer, .. } = *activity;
-    Occurrence { id, date, received_at, path, referer }
-}
-
 /// The activities of two senders, each of whom stands in the frame once.
 fn shared_frame() -> (Vec<Activity>, FrameBuilder) {
     let (ours, nobody) = (example("/"), Activity { session_id: None, ..example("/") });
     let (our_sender, nobody_sender) = (sender_of(&ours), sender_of(&nobody));
     let mut builder = FrameBuilder::new(FRAME_BYTES_MAX);
-    let mut activities = Vec::new();
-    for (path, who, encoded) in [
+    let (activities, senders): (Vec<_>, Vec<_>) = [
         ("/a", &ours, &our_sender),
         ("/b", &ours, &our_sender),
         ("/c", &nobody, &nobody_sender),
         ("/d", &nobody, &nobody_sender),
         ("/e", &ours, &our_sender),
         ("/f", &ours, &our_sender),
-    ] {
-        let activity = Activity { path: PagePath::new(path).expect("valid"), ..who.clone() };
-        builder.push(&EncodedActivity::of(occurrence(&activity), encoded));
-        activities.push(activity);
+    ]
+    .map(|(path, who, sender)| {
+        (Activity { path: PagePath::new(path).expect("valid"), ..who.clone() }, sender)
+    })
+    .into_iter()
+    .unzip();
+    for entry in EncodedActivity::all(activities.iter().map(Occurrence::from).zip(senders)) {
+        builder.push(&entry);
     }
     (activities, builder)
 }
@@ -111,7 +109,8 @@ fn a_raw_entry_says_who_has_sent_it() {
 #[test]
 fn a_sender_is_not_shared_with_the_frame_before() {
     let (activities, mut builder) = shared_frame();
-    let entry = EncodedActivity::of(occurrence(&activities[0]), &sender_of(&activities[0]));
+    let sender = sender_of(&activities[0]);
+    let entry = EncodedActivity::all([(Occurrence::from(&activities[0]), &sender)].into_iter()).remove(0);
     builder.push(&entry);
     builder.finish(FrameId::generate(), Compression::None);
     builder.push(&entry);

@@ -56,8 +56,9 @@ fn activity() -> impl Strategy<Value = Activity> {
 fn frame_of_one(activities: &[Activity], compression: Compression) -> Frame {
     let sender = activities.first().map(sender_of).unwrap_or_default();
     let mut builder = FrameBuilder::new(FRAME_BYTES_MAX);
-    for activity in activities {
-        builder.push(&EncodedActivity::of(occurrence(activity), &sender));
+    for entry in EncodedActivity::all(activities.iter().map(|activity| (Occurrence::from(activity), &sender)))
+    {
+        builder.push(&entry);
     }
     builder.finish(FrameId(Uuid::from_u128(1)), compression)
 }

@@ -28,7 +28,7 @@ fn fuzz_a_batch_accepts_or_names_each_item() {
         (bodies, proptest::sample::select(&FORMATS[..])),
         |(body, format)| {
             let intake = intake();
-            let Ok(batch) = intake.batch(format, &body) else { return Ok(()) };
+            let Ok(batch) = intake.batch(format, &Bytes::from(body)) else { return Ok(()) };
             let count = batch.items.len() + batch.rejected.len();
             prop_assert!((1..=batch::ITEMS_MAX).contains(&count));
             let indexes: Vec<_> = batch.rejected.iter().map(|item| item.index).collect();
@@ -47,7 +47,7 @@ fn fuzz_a_batch_accepts_or_names_each_item() {
 fn fuzz_an_item_means_the_same_wherever_it_stands() {
     Target::new("batch_items", file!()).run(items(), |items| {
         let intake = intake();
-        let outcome = |batch: &Batch<'_>| {
+        let outcome = |batch: &Batch| {
             let good: Vec<_> =
                 batch.items.iter().map(|item| (item.fields.date, item.fields.path.clone())).collect();
             (good, batch.rejected.clone())
@@ -56,20 +56,20 @@ fn fuzz_an_item_means_the_same_wherever_it_stands() {
             |item: &Vec<u8>| !item.contains(&b'\n') && item.iter().any(|byte| !json::is_whitespace(*byte));
         let whole: Vec<_> = items.iter().filter(|item| is_line(item)).cloned().collect();
         let lines = whole.join(&b"\r\n \n"[..]);
-        let Ok(of_lines) = intake.batch(BatchFormat::Lines, &lines) else {
+        let Ok(of_lines) = intake.batch(BatchFormat::Lines, &Bytes::from(lines)) else {
             prop_assert!(whole.is_empty());
             return Ok(());
         };
         prop_assert_eq!(of_lines.items.len() + of_lines.rejected.len(), whole.len());
         for (index, item) in whole.iter().enumerate() {
-            let alone = intake.batch(BatchFormat::Lines, item).expect("one line");
+            let alone = intake.batch(BatchFormat::Lines, &Bytes::copy_from_slice(item)).expect("one line");
             let found = of_lines.rejected.iter().find(|item| item.index == index).map(|item| &item.reason);
             prop_assert_eq!(alone.rejected.first().map(|item| &item.reason), found);
         }
         let are_json =
             whole.iter().all(|item| serde_json::from_slice::<&serde_json::value::RawValue>(item).is_ok());
         if are_json {
-            let array = array(&whole);
+            let array = Bytes::from(array(&whole));
             let of_array = intake.batch(BatchFormat::Json, &array).expect("an array");
             prop_assert_eq!(outcome(&of_array), outcome(&of_lines));
         }
