@@ -67,7 +67,7 @@ fn form() -> (Intake, Bytes) {
 }
 
 #[library_benchmark]
-#[bench::form(args = (), setup = form, config = pinned(9_341))]
+#[bench::form(args = (), setup = form, config = pinned(9_520))]
 fn intake_of_a((intake, body): (Intake, Bytes)) -> (Intake, Bytes, LogFields) {
     let fields = intake.log(&BodyFormat::Form, black_box(&body), None).expect("a good form");
     black_box((intake, body, fields))
@@ -83,7 +83,7 @@ fn lines() -> (Intake, Bytes) {
 }
 
 #[library_benchmark]
-#[bench::hundred(args = (), setup = lines, config = pinned(682_565))]
+#[bench::hundred(args = (), setup = lines, config = pinned(554_235))]
 fn intake_of_lines((intake, body): (Intake, Bytes)) -> (Intake, usize) {
     let batch: Batch = intake.batch(BatchFormat::Lines, black_box(&body)).expect("a good batch");
     let count = black_box(batch).items.len();
@@ -138,7 +138,7 @@ fn frame(activities: Vec<Activity>) -> Frame {
 }
 
 #[library_benchmark]
-#[bench::frame(args = (FRAME_ACTIVITIES), setup = activities, config = pinned(603_916))]
+#[bench::frame(args = (FRAME_ACTIVITIES), setup = activities, config = pinned(664_877))]
 fn encode_a(activities: Vec<Activity>) -> Frame {
     black_box(frame(black_box(activities)))
 }
@@ -149,7 +149,7 @@ fn encoded() -> Bytes {
 }
 
 #[library_benchmark]
-#[bench::frame(args = (), setup = encoded, config = pinned(851_627))]
+#[bench::frame(args = (), setup = encoded, config = pinned(880_357))]
 fn decode_a(bytes: Bytes) -> DecodedFrame {
     black_box(decode(black_box(bytes)).expect("our own frame"))
 }
