@@ -147,11 +147,10 @@ async fn more_than_a_frame_holds_has_one_answer() {
     let server = Server::start().await;
     let long = "é".repeat(300);
     let body: String = (0..1000).map(|number| item(&format!("{number}/{long}")) + "\n").collect();
-    let agent = format!("User-Agent: {}\r\n", "a".repeat(1000));
-    let answer = ask(&server, batch_with(LINES, &agent, body)).await;
+    let answer = ask(&server, batch(LINES, body)).await;
     assert_eq!((answer.status, answer.body.as_str()), (200, r#"{"accepted":1000,"rejected":[]}"#));
     let stored = server.stored_by_frame().await;
-    assert!(stored.len() > 2, "{} frames", stored.len());
+    assert!(stored.len() > 1, "{} frames", stored.len());
     assert_eq!(stored.iter().map(Vec::len).sum::<usize>(), 1000);
 }
 
