@@ -74,6 +74,14 @@ pub struct StoredActivity {
     pub origin: Origin,
 }
 
+impl StoredActivity {
+    /// One that has come in no frame, and so can become no dead letter.
+    #[must_use]
+    pub fn of_no_frame(activity: Activity, index: u32) -> Self {
+        Self { activity, raw: RawEntry::default(), origin: Origin { frame_id: None, index } }
+    }
+}
+
 /// What one committed transaction did, in activities.
 ///
 /// `delivered = stored + duplicate + dead + suppressed` for every batch.

@@ -9,7 +9,7 @@ use djaffar_tests::postgres::{self, Postgres};
 use shared::event::Activity;
 use shared::lifecycle::spawn_owned;
 use shared::secret::Secret;
-use shared::store::{Origin, Store as _, StoredActivity};
+use shared::store::{Store as _, StoredActivity};
 use sqlx::{Connection as _, PgConnection};
 use writer::store::postgres::{ATTEMPT_TIMEOUT, PostgresConfig, PostgresStore, copy_stream};
 
@@ -53,11 +53,7 @@ async fn make_tables(url: &str) {
 
 /// A stream of COPY for these rows.
 pub(crate) fn encode(activities: Vec<Activity>) -> Vec<u8> {
-    let stored = |(index, activity)| StoredActivity {
-        activity,
-        raw: shared::frame::RawEntry::default(),
-        origin: Origin { frame_id: None, index },
-    };
+    let stored = |(index, activity)| StoredActivity::of_no_frame(activity, index);
     let rows: Vec<StoredActivity> = (0..).zip(activities).map(stored).collect();
     let mut stream = Vec::new();
     copy_stream(&rows, &mut stream);

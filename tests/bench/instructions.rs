@@ -24,11 +24,9 @@ use ingest::identity::{PresentedSession, ResolvedSession, SameSite, SessionConfi
 use ingest::intake::{Batch, BatchFormat, BodyFormat, Intake, IntakeConfig, LogFields};
 use ingest::rate_limit::KeyedLimiter;
 use shared::event::{Activity, EventId};
-use shared::frame::{
-    Compression, DecodedFrame, EncodedActivity, Frame, FrameBuilder, FrameId, RawEntry, decode,
-};
+use shared::frame::{Compression, DecodedFrame, EncodedActivity, Frame, FrameBuilder, FrameId, decode};
 use shared::secret::Secret;
-use shared::store::{Origin, StoredActivity};
+use shared::store::StoredActivity;
 use uuid::Uuid;
 use writer::store::postgres::copy_stream;
 
@@ -156,11 +154,7 @@ fn decode_a(bytes: Bytes) -> DecodedFrame {
 
 /// With memory for them, which the writer keeps from batch to batch.
 fn rows() -> (Vec<StoredActivity>, Vec<u8>) {
-    let stored = |activity| StoredActivity {
-        activity,
-        raw: RawEntry::default(),
-        origin: Origin { frame_id: None, index: 0 },
-    };
+    let stored = |activity| StoredActivity::of_no_frame(activity, 0);
     let rows: Vec<_> = activities(FRAME_ACTIVITIES).into_iter().map(stored).collect();
     let mut stream = Vec::new();
     copy_stream(&rows, &mut stream);

@@ -9,8 +9,7 @@ use std::time::Duration;
 
 use shared::chance;
 use shared::event::{Activity, SessionId};
-use shared::frame::RawEntry;
-use shared::store::{Batch, Origin, SessionInfo, Store, StoreError, StoreErrorKind, StoredActivity};
+use shared::store::{Batch, SessionInfo, Store, StoreError, StoreErrorKind, StoredActivity};
 use tokio::time::Instant;
 
 use crate::batch::key;
@@ -225,11 +224,9 @@ impl<S: Store> Loader<S> {
 
 /// As a store wants its rows; of two with one key the first counts, as in the database.
 fn sorted(chunk: Chunk, report: &mut LoadReport) -> Batch {
-    let stored = |(index, (_, activity)): (usize, (Place, Activity))| StoredActivity {
-        activity,
-        raw: RawEntry::default(),
+    let stored = |(index, (_, activity)): (usize, (Place, Activity))| {
         // The position in the chunk, which fits: memory bounds it far below.
-        origin: Origin { frame_id: None, index: u32::try_from(index).unwrap_or(u32::MAX) },
+        StoredActivity::of_no_frame(activity, u32::try_from(index).unwrap_or(u32::MAX))
     };
     let mut activities: Vec<StoredActivity> = chunk.activities.into_iter().enumerate().map(stored).collect();
     let count = activities.len();

@@ -6,9 +6,9 @@ use bytes::Bytes;
 /// [`ActivityRecord::same_sender`].
 pub(super) const OWN_SENDER_VERSION: u8 = 1;
 /// `same_sender: true`, encoded.
-pub(super) const SAME_SENDER: [u8; 2] = [11 << 3, 1];
+pub(super) const SAME_SENDER: [u8; 2] = [tag::SAME_SENDER << 3, 1];
 /// Behind a record, where the last of several values counts, it makes one that says itself who has sent it.
-pub(super) const OWN_SENDER: [u8; 2] = [11 << 3, 0];
+pub(super) const OWN_SENDER: [u8; 2] = [tag::SAME_SENDER << 3, 0];
 
 /// Envelope of a frame.
 #[derive(Clone, PartialEq, prost::Message)]
@@ -52,6 +52,7 @@ pub(super) mod tag {
     pub(in super::super) const PATH: u32 = 8;
     pub(in super::super) const REFERER: u32 = 9;
     pub(in super::super) const USER_AGENT: u32 = 10;
+    pub(in super::super) const SAME_SENDER: u8 = 11;
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

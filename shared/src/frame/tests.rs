@@ -21,6 +21,23 @@ fn example(path: &str) -> Activity {
     }
 }
 
+/// Id, dates, keys, address, path, referer and user agent, as they are drawn.
+type Drawn = (u128, (i64, i64), (Option<String>, Option<String>), Option<[u8; 16]>, String, String, String);
+
+fn activity_of((id, (date, received), (session, user), address, path, referer, agent): Drawn) -> Activity {
+    Activity {
+        id: EventId(Uuid::from_u128(id)),
+        date: EventDate::from_micros(date).expect("in range"),
+        received_at: EventDate::from_micros(received).expect("in range"),
+        session_id: session.map(|text| SessionId::new(text).expect("valid")),
+        user_id: user.map(|text| UserId::new(text).expect("valid")),
+        ip_address: address.map(|octets| ClientAddress::new(octets.into())),
+        path: PagePath::new(path).expect("valid"),
+        referer: Referer::new(referer, 2048).expect("valid"),
+        user_agent: UserAgent::from_header(agent.as_bytes()),
+    }
+}
+
 fn frame_of(activities: &[Activity], compression: Compression) -> Frame {
     let mut builder = FrameBuilder::new(FRAME_BYTES_MAX);
     for activity in activities {
@@ -247,17 +264,7 @@ proptest! {
         agent in "[^\0]{0,1000}",
         compressed in any::<bool>(),
     ) {
-        let activity = Activity {
-            id: EventId(Uuid::from_u128(id)),
-            date: EventDate::from_micros(date).expect("in range"),
-            received_at: EventDate::from_micros(received).expect("in range"),
-            session_id: session.map(|text| SessionId::new(text).expect("valid")),
-            user_id: user.map(|text| UserId::new(text).expect("valid")),
-            ip_address: address.map(|octets| ClientAddress::new(octets.into())),
-            path: PagePath::new(path).expect("valid"),
-            referer: Referer::new(referer, 2048).expect("valid"),
-            user_agent: UserAgent::from_header(agent.as_bytes()),
-        };
+        let activity = activity_of((id, (date, received), (session, user), address, path, referer, agent));
         let compression = if compressed { Compression::Zstd } else { Compression::None };
         let frame = frame_of(std::slice::from_ref(&activity), compression);
         prop_assert_eq!(activities_of(frame.bytes), [activity]);

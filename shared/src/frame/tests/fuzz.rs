@@ -39,17 +39,7 @@ fn activity() -> impl Strategy<Value = Activity> {
         text(0..40),
         text(0..40),
     )
-        .prop_map(|(id, (date, received), (session, user), address, path, referer, agent)| Activity {
-            id: EventId(Uuid::from_u128(id)),
-            date: EventDate::from_micros(date).expect("in range"),
-            received_at: EventDate::from_micros(received).expect("in range"),
-            session_id: session.map(|text| SessionId::new(text).expect("valid")),
-            user_id: user.map(|text| UserId::new(text).expect("valid")),
-            ip_address: address.map(|octets| ClientAddress::new(octets.into())),
-            path: PagePath::new(path).expect("valid"),
-            referer: Referer::new(referer, 2048).expect("valid"),
-            user_agent: UserAgent::new(agent),
-        })
+        .prop_map(activity_of)
 }
 
 /// All that these activities are about, by the sender of the first.

@@ -82,14 +82,12 @@ fn value(bytes: &mut Vec<u8>, value: &[u8]) {
 #[cfg(test)]
 mod tests {
     use shared::event::{ClientAddress, EventId, PagePath, Referer, SessionId, UserAgent, UserId};
-    use shared::frame::RawEntry;
-    use shared::store::Origin;
     use uuid::Uuid;
 
     use super::*;
 
     fn stored(activity: Activity) -> StoredActivity {
-        StoredActivity { activity, raw: RawEntry::default(), origin: Origin { frame_id: None, index: 0 } }
+        StoredActivity::of_no_frame(activity, 0)
     }
 
     fn full() -> Activity {
