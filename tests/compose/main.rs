@@ -1,15 +1,17 @@
-//! The stack of `deploy/compose.yaml`, as it is: load through its proxy while it is scaled up and
-//! down and its containers are killed, then the checker.
+//! The stack of `deploy/compose.yaml`, as it is, with both versions of Compose: load through its proxy while it
+//! is scaled up and down and its containers are killed or rolled, then the checker.
 //!
 //! Where Docker is not there and cannot be started, it says so and tests nothing.
 
+use std::fs;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use djaffar_tests::checker::{judge, report};
 use djaffar_tests::client::{Load, exchange};
+use djaffar_tests::docker::Compose;
 use djaffar_tests::stack::Stack;
-use djaffar_tests::{START_LIMIT, wait_for, wait_until};
+use djaffar_tests::{START_LIMIT, wait_for, wait_until, workspace};
 use serde_json::Value;
 
 const LONG_RUNNING: [&str; 6] = ["nats", "postgres", "ingest", "writer", "proxy", "prometheus"];
@@ -18,23 +20,12 @@ const FORGED: &str = "198.51.100.7";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_stack_loses_and_doubles_nothing_while_it_is_scaled_and_killed() {
-    let stack = match Stack::up().await {
-        Ok(stack) => stack,
-        Err(reason) => return eprintln!("SKIPPED, nothing of the compose stack was tested: {reason}"),
-    };
+    let Some(stack) = stack_or_skip(Compose::V2, None).await else { return };
+    assert_one_builder(&stack);
     assert_confined(&stack);
     let load = Load::start(&[stack.proxy], 8);
     load.progress(500).await;
-
-    stack.scale("ingest", 3);
-    stack.scale("writer", 3);
-    every_ingest_has_work(&stack, 3).await;
-    wait_until("Prometheus to find all of them", START_LIMIT, || async {
-        number(&stack, r#"sum(up{job="ingest"})"#).await == Some(3.0)
-            && number(&stack, r#"sum(up{job="writer"})"#).await == Some(3.0)
-    })
-    .await;
-
+    scale_up(&stack).await;
     for service in ["ingest", "writer", "nats", "postgres"] {
         let killed = stack.container(service);
         stack.engine.docker(&["kill", &killed]);
@@ -45,26 +36,104 @@ async fn the_stack_loses_and_doubles_nothing_while_it_is_scaled_and_killed() {
         stack.engine.docker(&["start", &killed]);
         load.progress(200).await;
     }
+    scale_down(&stack, &load).await;
+    roll(&stack, &load).await;
+    assert_kept(&stack, load, "the_stack_loses_and_doubles_nothing_while_it_is_scaled_and_killed").await;
+    the_clients_own_address_is_overwritten(&stack).await;
+    a_stop_is_clean(&stack).await;
+}
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_stack_of_compose_v1_loses_and_doubles_nothing_while_it_is_scaled() {
+    let Some(stack) = stack_or_skip(Compose::V1, None).await else { return };
+    assert_one_builder(&stack);
+    assert_confined(&stack);
+    let load = Load::start(&[stack.proxy], 8);
+    load.progress(500).await;
+    scale_up(&stack).await;
+    scale_down(&stack, &load).await;
+    roll(&stack, &load).await;
+    assert_kept(&stack, load, "the_stack_of_compose_v1_loses_and_doubles_nothing_while_it_is_scaled").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn roll_keeps_an_ingest_whose_spool_holds_frames() {
+    let Some(stack) = stack_or_skip(Compose::V2, Some(&recipe_of_a_spool())).await else { return };
+    let load = Load::start(&[stack.proxy], 8);
+    load.progress(200).await;
+    let nats = stack.container("nats");
+    stack.engine.docker(&["stop", &nats]);
+    let old = stack.containers("ingest");
+    for container in &old {
+        let spooled = || async { spooled_frames(&stack, container).await.is_some_and(|frames| frames > 0) };
+        wait_until("each ingest to spool", START_LIMIT, spooled).await;
+    }
+
+    let told = stack.roll("ingest").expect_err("frames are left in the spools");
+
+    for container in &old {
+        assert_eq!(stack.inspect(container, "{{.State.Status}} {{.State.ExitCode}}"), "exited 3", "{told}");
+        assert!(told.contains(&stack.inspect(container, "{{slice .Name 1}}")), "{told}");
+    }
+    load.progress(200).await;
+    // What it tells to do, word for word.
+    stack.engine.docker(&["start", &nats]);
+    for container in &old {
+        stack.engine.docker(&["start", container]);
+        let drained = || async { spooled_frames(&stack, container).await == Some(0) };
+        wait_until("an ingest to drain its spool", START_LIMIT, drained).await;
+        stack.engine.docker(&["stop", "-t", "20", container]);
+        assert_eq!(stack.inspect(container, "{{.State.ExitCode}}"), "0");
+        stack.engine.docker(&["rm", "--volumes", container]);
+    }
+    load.progress(200).await;
+
+    assert_kept(&stack, load, "roll_keeps_an_ingest_whose_spool_holds_frames").await;
+}
+
+async fn stack_or_skip(version: Compose, settings: Option<&str>) -> Option<Stack> {
+    let stack = Stack::up(version, settings).await;
+    stack.inspect_err(|reason| eprintln!("SKIPPED, nothing of the compose stack was tested: {reason}")).ok()
+}
+
+async fn scale_up(stack: &Stack) {
+    stack.scale("ingest", 3);
+    stack.scale("writer", 3);
+    every_ingest_has_work(stack, 3).await;
+    wait_until("Prometheus to find all of them", START_LIMIT, || async {
+        number(stack, r#"sum(up{job="ingest"})"#).await == Some(3.0)
+            && number(stack, r#"sum(up{job="writer"})"#).await == Some(3.0)
+    })
+    .await;
+}
+
+async fn scale_down(stack: &Stack, load: &Load) {
     stack.scale("ingest", 1);
     stack.scale("writer", 1);
     load.progress(500).await;
-    every_ingest_has_work(&stack, 1).await;
+    every_ingest_has_work(stack, 1).await;
+}
 
+async fn roll(stack: &Stack, load: &Load) {
     for service in ["writer", "ingest"] {
         let before = stack.containers(service);
-        stack.roll(service);
+        stack.roll(service).unwrap_or_else(|told| panic!("{told}"));
         let after = stack.containers(service);
         assert!(after.len() == 1 && after != before, "{service}: {before:?} {after:?}");
         load.progress(200).await;
     }
+}
 
+async fn assert_kept(stack: &Stack, load: Load, test: &str) {
     let journal = load.finish().await;
     let figures = judge(&journal, &stack.database(), &stack.queue()).await.assert_kept();
-    report("the_stack_loses_and_doubles_nothing_while_it_is_scaled_and_killed", 1, &figures);
+    report(test, 1, &figures);
+}
 
-    the_clients_own_address_is_overwritten(&stack).await;
-    a_stop_is_clean(&stack).await;
+/// Versions that build services beside each other fail where an image has two makers.
+fn assert_one_builder(stack: &Stack) {
+    let config = stack.compose(&["config"]);
+    assert_eq!(config.lines().filter(|line| line.trim() == "build:").count(), 1, "{config}");
 }
 
 /// Nobody is root, nobody may write to its image or gain a privilege, and each says how it is.
@@ -87,18 +156,33 @@ fn assert_confined(stack: &Stack) {
     }
 }
 
+/// `compose.override.yaml` as RUNBOOK.md has it.
+fn recipe_of_a_spool() -> String {
+    let runbook = fs::read_to_string(workspace().join("deploy/RUNBOOK.md")).expect("it is there");
+    let (_, entry) = runbook.split_once("**A spool**").expect("an entry");
+    let (_, recipe) = entry.split_once("```yaml\n").expect("a recipe");
+    recipe.split_once("```").expect("its end").0.to_owned()
+}
+
 async fn every_ingest_has_work(stack: &Stack, count: usize) {
     let containers = stack.containers("ingest");
     assert_eq!(containers.len(), count, "{containers:?}");
     for container in containers {
-        let url = format!("http://{}:8081/status", stack.address(&container, "watch"));
-        let accepted = || async { get(&url).await?["ingest"]["accepted"].as_u64() };
+        let accepted = || async { status(stack, &container).await?["ingest"]["accepted"].as_u64() };
         let before = wait_for("an ingest to answer", START_LIMIT, accepted).await;
         wait_until("an ingest to accept more", START_LIMIT, || async {
             accepted().await.is_some_and(|now| now > before)
         })
         .await;
     }
+}
+
+async fn spooled_frames(stack: &Stack, container: &str) -> Option<u64> {
+    status(stack, container).await?["spool"]["frames"].as_u64()
+}
+
+async fn status(stack: &Stack, container: &str) -> Option<Value> {
+    get(&format!("http://{}:8081/status", stack.address(container, "watch"))).await
 }
 
 async fn the_clients_own_address_is_overwritten(stack: &Stack) {

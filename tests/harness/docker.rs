@@ -109,18 +109,37 @@ impl Engine {
         Err("the images that stand in for Debian's are made by root with debootstrap".to_owned())
     }
 
-    /// Compose, whichever version is there, as the words that begin its command line.
+    /// The words that begin a command line of Compose; it finds a plugin by [`Compose::settings`].
     ///
     /// # Errors
-    /// There is none.
-    pub fn compose(&self) -> Result<Vec<&'static str>, String> {
-        if answers(Command::new(self.client).args(["compose", "version"])) {
-            Ok(vec![self.client, "compose"])
-        } else if answers(Command::new("docker-compose").arg("version")) {
-            Ok(vec!["docker-compose"])
+    /// That version is not there.
+    pub(crate) fn compose(&self, version: Compose) -> Result<Vec<&'static str>, String> {
+        let words = match version {
+            Compose::V1 => vec!["docker-compose"],
+            Compose::V2 => vec![self.client, "compose"],
+        };
+        let mut says = Command::new(words[0]);
+        if answers(says.args(&words[1..]).arg("version").envs(version.settings())) {
+            Ok(words)
         } else {
-            Err("Docker Compose is not installed".to_owned())
+            Err(format!("Compose {version:?} is not installed"))
         }
+    }
+}
+
+/// Two programs that read the same file: `docker-compose`, and the plugin `docker compose`.
+#[derive(Clone, Copy, Debug)]
+pub enum Compose {
+    V1,
+    V2,
+}
+
+impl Compose {
+    /// Where the plugin lies that `tests/setup` has fetched, if the machine has none of its own.
+    pub(crate) fn settings(self) -> Option<(&'static str, PathBuf)> {
+        let fetched = tools().join("docker");
+        let is_needed = matches!(self, Self::V2) && fetched.join("cli-plugins/docker-compose").exists();
+        is_needed.then_some(("DOCKER_CONFIG", fetched))
     }
 }
 

@@ -7,38 +7,46 @@ use std::process::Command;
 use std::thread;
 
 use tempfile::TempDir;
+use tokio::sync::{Mutex, MutexGuard};
 
 use crate::checker::Queue;
 use crate::database::Database;
-use crate::docker::{Engine, copy_of_deploy, prints};
+use crate::docker::{Compose, Engine, copy_of_deploy, prints};
 use crate::{binary, free_port, workspace};
 
 /// What the stack is started as; the rest are their dependencies. Grafana has no stand-in.
 const STARTED: [&str; 3] = ["proxy", "writer", "prometheus"];
+const SETTINGS: &str = "compose.override.yaml";
+/// The engine that the tests start keeps its images in one folder.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
 
 /// Dropping it stops and removes all of it.
 #[derive(Debug)]
 pub struct Stack {
+    version: Compose,
     compose: Vec<&'static str>,
     project: String,
     pub proxy: SocketAddr,
     pub prometheus: SocketAddr,
     deploy: TempDir,
-    // Dropped last.
     pub engine: Engine,
+    // Dropped last.
+    _turn: MutexGuard<'static, ()>,
 }
 
 impl Stack {
     /// Makes the images and starts everything; returns when the proxy is healthy, or why Docker cannot.
+    /// The settings are an operator's own, if there are any: the text of a `compose.override.yaml`.
     ///
     /// # Errors
-    /// Docker is not there.
+    /// Docker or this version of Compose is not there.
     ///
     /// # Panics
-    /// Docker is there, and the stack does not start.
-    pub async fn up() -> Result<Self, String> {
+    /// They are there, and the stack does not start.
+    pub async fn up(version: Compose, settings: Option<&str>) -> Result<Self, String> {
+        let turn = ONE_AT_A_TIME.lock().await;
         let engine = Engine::find().await?;
-        let compose = engine.compose()?;
+        let compose = engine.compose(version)?;
         engine.can_stand_in()?;
         let source = if env::var_os("COMPOSE_FROM_SOURCE").is_some() {
             "--source".into()
@@ -50,7 +58,11 @@ impl Stack {
         let local = || SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
         let project = format!("djaffar-test-{}", std::process::id());
         let deploy = copy_of_deploy();
-        let stack = Self { compose, project, proxy: local(), prometheus: local(), deploy, engine };
+        if let Some(settings) = settings {
+            fs::write(deploy.path().join(SETTINGS), settings).expect("a file can be written");
+        }
+        let (proxy, prometheus) = (local(), local());
+        let stack = Self { version, compose, project, proxy, prometheus, deploy, engine, _turn: turn };
         stack.compose(&[&["up", "--detach", "--no-build"], &STARTED[..]].concat());
         Ok(stack)
     }
@@ -72,22 +84,34 @@ impl Stack {
 
     /// In the folder of the stack, with the variables that choose files, ports and names.
     fn as_the_operator(&self, command: &mut Command) {
-        let override_file = workspace().join("tests/compose/override.yaml");
+        let mut files = format!("compose.yaml:{}", workspace().join("tests/compose/override.yaml").display());
+        if self.deploy.path().join(SETTINGS).exists() {
+            files = format!("{files}:{SETTINGS}");
+        }
         command.current_dir(self.deploy.path());
         command.env("COMPOSE_PROJECT_NAME", &self.project);
-        command.env("COMPOSE_FILE", format!("compose.yaml:{}", override_file.display()));
+        command.env("COMPOSE_FILE", files);
+        command.envs(self.version.settings());
         command.env("PROXY_LISTEN", self.proxy.to_string());
         command.env("PROMETHEUS_LISTEN", self.prometheus.to_string());
     }
 
     /// Replaces the containers of a service by `deploy/roll`.
     ///
+    /// # Errors
+    /// What it says when it fails.
+    ///
     /// # Panics
-    /// It fails.
-    pub fn roll(&self, service: &str) {
+    /// It cannot be run.
+    pub fn roll(&self, service: &str) -> Result<(), String> {
         let mut command = self.engine.command(self.deploy.path().join("roll"));
         self.as_the_operator(command.arg(service));
-        prints(&mut command);
+        let output = command.output().expect("sh is there");
+        if output.status.success() {
+            Ok(())
+        } else {
+            Err(String::from_utf8_lossy(&output.stderr).into_owned())
+        }
     }
 
     /// As many containers of a service as this.
