@@ -36,6 +36,13 @@ impl Memory {
         let samples = &self.samples[index(from)..index(to)];
         samples.iter().sum::<f64>() / samples.len() as f64
     }
+
+    /// The mean of each: growth that goes on, or a step.
+    fn minutes(&self) -> impl Iterator<Item = f64> {
+        let minutes = f64::from(MINUTES);
+        (0..MINUTES)
+            .map(move |minute| self.mean((f64::from(minute) / minutes, f64::from(minute + 1) / minutes)))
+    }
 }
 
 pub(crate) async fn run(report: &mut Report) {
@@ -79,9 +86,13 @@ pub(crate) async fn run(report: &mut Report) {
     for memory in &memories {
         let (early, late) = (memory.mean(EARLY), memory.mean(LATE));
         let judged = report.judge(format!("steady memory: {}", memory.name), late / early, "", TARGET);
-        let megabytes = |bytes: f64| format!("{:.1}", bytes / 1e6);
         let ratio = format!("{:.3}", late / early);
         report.row([memory.name.to_owned(), megabytes(early), megabytes(late), ratio, judged]);
+    }
+    report.line("");
+    for memory in &memories {
+        let course = memory.minutes().map(megabytes).collect::<Vec<_>>().join(", ");
+        report.line(format!("{}, MB in each minute: {course}.", memory.name));
     }
     report.line("");
     report.line(format!(
@@ -95,4 +106,8 @@ pub(crate) async fn run(report: &mut Report) {
         percentile(&latencies, 0.999),
         (at - ended).as_secs_f64(),
     ));
+}
+
+fn megabytes(bytes: f64) -> String {
+    format!("{:.1}", bytes / 1e6)
 }
