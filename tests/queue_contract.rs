@@ -317,6 +317,43 @@ async fn a_consumer_that_ends_hands_back_what_it_has_taken_in() {
     }
 }
 
+#[tokio::test]
+async fn a_consumer_that_comes_to_its_end_leaves_no_frame_on_its_way() {
+    let server = NatsServer::running().await;
+    let patient = JetStreamConfig { ack_wait: Duration::from_secs(600), ..config(&server, 64 << 20) };
+    let running = open(patient).await.expect("a queue");
+    ready(&running.readiness).await;
+    let stop = Shutdown::new();
+    let publishers = (0..8).map(|_| {
+        let (queue, stop) = (running.queue.clone(), stop.clone());
+        spawn_owned(async move {
+            while !stop.is_requested() {
+                publish(&queue, &frame(100)).await;
+            }
+        })
+    });
+    let publishers: Vec<OwnedTask<()>> = publishers.collect();
+    let stream = context(&server).await.get_stream("DJAFFAR").await.expect("the stream");
+    for _ in 0..20 {
+        let mut consumer = running.queue.consumer();
+        for _ in 0..100 {
+            next(&mut consumer).await.settle.ack().await.expect("an ack");
+        }
+        while let Some(delivery) = timeout(PATIENCE, consumer.remaining()).await.expect("an end in time") {
+            delivery.settle.ack().await.expect("an ack");
+        }
+        drop(consumer);
+        wait_until("no frame to be with a consumer that is gone", PATIENCE, || async {
+            stream.consumer_info("djaffar-writer").await.is_ok_and(|info| info.num_ack_pending == 0)
+        })
+        .await;
+    }
+    stop.request();
+    for publisher in publishers {
+        publisher.join().await.expect("no panic");
+    }
+}
+
 /// As a kill of the broker can leave it: the ack has reached the disk, the removal has not.
 #[tokio::test]
 async fn a_frame_that_the_broker_keeps_after_its_ack_is_delivered_again_and_goes() {

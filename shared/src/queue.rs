@@ -85,6 +85,12 @@ pub trait FrameConsumer: Send + 'static {
     /// # Errors
     /// The queue cannot be reached; the caller may call again at once, the adapter paces itself.
     fn next(&mut self) -> impl Future<Output = Result<Delivery<Self::Settle>, QueueError>> + Send;
+
+    /// Instead of `next` when the consumer is to end: a frame that is on its way already, `None` when none is
+    /// any more. Where frames are never on their way, that is at once. Cancel safe.
+    fn remaining(&mut self) -> impl Future<Output = Option<Delivery<Self::Settle>>> + Send {
+        async { None }
+    }
 }
 
 /// What waits in the queue, delivered or not.

@@ -1,5 +1,7 @@
 //! SIGTERM under load: nothing is lost, and no accepted request is reset.
 
+use std::time::Duration;
+
 use djaffar_tests::client::{Connection, Load};
 use djaffar_tests::database::Database;
 use djaffar_tests::process::Djaffar;
@@ -93,4 +95,22 @@ async fn ingests_and_writers_stopped_under_load_lose_nothing() {
     load.progress(200).await;
     let journal = load.finish().await;
     pipeline.assert_exact(&journal).await;
+}
+
+/// Others would be given it only when the queue's `ack_wait` has passed: rows half a minute late at each upgrade.
+#[tokio::test]
+async fn a_writer_stopped_under_load_leaves_no_frame_unsettled() {
+    let mut pipeline = Pipeline::new().single().started().await;
+    let (load, queue) = (pipeline.load(16), pipeline.queue());
+    for _ in 0..8 {
+        load.progress(100).await;
+        let status = pipeline.writers[0].stop(STOP_LIMIT).await;
+        assert_eq!(status.code(), Some(0), "{}", pipeline.writers[0].log());
+        let settled = || async { queue.frames_given().await == Some(0) };
+        wait_until("nothing to be with a writer that is gone", Duration::from_secs(5), settled).await;
+        pipeline.writers[0].start_ready().await;
+    }
+    let journal = load.finish().await;
+    let figures = pipeline.assert_exact(&journal).await;
+    assert_eq!(figures.duplicate, 0, "{figures:?}");
 }

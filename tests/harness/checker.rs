@@ -12,6 +12,7 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use async_nats::jetstream::stream::Stream;
 use tokio::time::{Instant, sleep};
 
 use crate::client::{exchange, log_request};
@@ -38,11 +39,7 @@ impl Queue {
     /// Frames that wait; `None` while nobody answers.
     pub async fn frames(&self) -> Option<u64> {
         match self {
-            Self::JetStream(url) => {
-                let client = async_nats::connect(url.split(',').collect::<Vec<_>>()).await.ok()?;
-                let stream = async_nats::jetstream::new(client).get_stream("DJAFFAR").await.ok()?;
-                Some(stream.cached_info().state.messages)
-            }
+            Self::JetStream(url) => Some(stream(url).await?.cached_info().state.messages),
             Self::Embedded(status) => {
                 let client = reqwest::Client::builder().no_proxy().build().ok()?;
                 let status: serde_json::Value = client.get(status).send().await.ok()?.json().await.ok()?;
@@ -52,18 +49,29 @@ impl Queue {
         }
     }
 
+    /// Of these, frames that a writer was given and has not settled; `None` while nobody says.
+    pub async fn frames_given(&self) -> Option<u64> {
+        let Self::JetStream(url) = self else { return None };
+        let consumer = stream(url).await?.consumer_info("djaffar-writer").await.ok()?;
+        u64::try_from(consumer.num_ack_pending).ok()
+    }
+
     /// What is known of frames that do not go away.
     async fn describe(&self) -> String {
         let frames = self.frames().await;
         let Self::JetStream(url) = self else { return format!("{frames:?} frames") };
         let info = async {
-            let client = async_nats::connect(url.split(',').collect::<Vec<_>>()).await.ok()?;
-            let stream = async_nats::jetstream::new(client).get_stream("DJAFFAR").await.ok()?;
+            let stream = stream(url).await?;
             let consumer = stream.consumer_info("djaffar-writer").await.ok()?;
             Some(format!("{frames:?} frames, {:?}, {consumer:?}", stream.cached_info().state))
         };
         info.await.unwrap_or_else(|| format!("{frames:?} frames, and the broker does not say more"))
     }
+}
+
+async fn stream(servers: &str) -> Option<Stream> {
+    let client = async_nats::connect(servers.split(',').collect::<Vec<_>>()).await.ok()?;
+    async_nats::jetstream::new(client).get_stream("DJAFFAR").await.ok()
 }
 
 /// What a fault test has measured: one row of RELIABILITY.md.

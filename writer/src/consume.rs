@@ -46,11 +46,23 @@ struct NobodyGathers;
 type Pulled<S> = (Delivery<S>, OwnedSemaphorePermit);
 
 impl<C: FrameConsumer, B: QueueBacklog> Consume<C, B> {
-    /// Pulls until the stop, or until the queue is empty after it.
+    /// Pulls until the stop, or until the queue is empty after it, and receives what is on its way then:
+    /// nobody else would be given it before the queue's `ack_wait` has passed.
     ///
     /// # Errors
     /// The queue says that it can never work, or its disk has failed.
     pub(crate) async fn run(mut self) -> TaskResult {
+        self.pull_all().await?;
+        let stop = self.stop.clone();
+        tokio::select! {
+            biased;
+            () = stop.expired() => {}
+            () = self.receive_remaining() => {}
+        }
+        Ok(())
+    }
+
+    async fn pull_all(&mut self) -> TaskResult {
         let backlog = Arc::clone(&self.backlog);
         let stop = self.stop.clone();
         let mut failures = 0;
@@ -84,6 +96,14 @@ impl<C: FrameConsumer, B: QueueBacklog> Consume<C, B> {
                 () = tokio::time::sleep(pause) => {}
             }
         }
+    }
+
+    async fn receive_remaining(&mut self) {
+        while !*self.paused.borrow()
+            && let Ok(room) = take_room(Arc::clone(&self.room)).await
+            && let Some(delivery) = self.consumer.remaining().await
+            && self.receive(delivery, room).await.is_ok()
+        {}
     }
 
     /// Cancel safe.

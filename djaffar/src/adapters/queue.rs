@@ -187,6 +187,13 @@ impl FrameConsumer for AnyConsumer {
             Self::JetStream(consumer) => Ok(wrap(consumer.next().await?, AnySettle::JetStream)),
         }
     }
+
+    async fn remaining(&mut self) -> Option<Delivery<AnySettle>> {
+        match self {
+            Self::Embedded(consumer) => Some(wrap(consumer.remaining().await?, AnySettle::Embedded)),
+            Self::JetStream(consumer) => Some(wrap(consumer.remaining().await?, AnySettle::JetStream)),
+        }
+    }
 }
 
 fn wrap<S>(delivery: Delivery<S>, into: fn(S) -> AnySettle) -> Delivery<AnySettle> {

@@ -52,6 +52,7 @@ macro_rules! queue_contract {
             the_backlog_counts_what_waits,
             hundreds_of_frames_wait_and_come_out,
             publishers_and_consumers_work_side_by_side,
+            what_remains_of_a_consumer_that_ends_is_its_own_or_the_next_ones,
             a_cancelled_wait_loses_nothing,
         );
     };
@@ -334,6 +335,25 @@ pub async fn publishers_and_consumers_work_side_by_side<F: Fixture>() {
     let both = futures_util::future::join(publish_all, consume);
     timeout(PATIENCE, both).await.expect("all published and consumed in time");
     backlog_until(&queue, |backlog| backlog.frames == 0).await;
+}
+
+pub async fn what_remains_of_a_consumer_that_ends_is_its_own_or_the_next_ones<F: Fixture>() {
+    let (fixture, queue) = F::open(BYTES_MAX).await;
+    let frames: Vec<Frame> = (0..40).map(|_| frame(1000)).collect();
+    for frame in &frames {
+        publish(&queue, frame).await;
+    }
+    let mut consumer = fixture.consumer(&queue).await;
+    let mut delivery = Some(next(&mut consumer).await);
+    let mut seen = BTreeSet::new();
+    while let Some(Delivery { bytes, settle, .. }) = delivery {
+        seen.insert(bytes);
+        settle.ack().await.expect("an ack");
+        delivery = timeout(PATIENCE, consumer.remaining()).await.expect("an end in time");
+    }
+    drop(consumer);
+    seen.extend(drain(&queue, &mut fixture.consumer(&queue).await).await);
+    assert_eq!(seen, contents(&frames));
 }
 
 pub async fn a_cancelled_wait_loses_nothing<F: Fixture>() {

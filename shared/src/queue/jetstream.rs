@@ -12,6 +12,7 @@ mod access;
 mod connection;
 mod consume;
 mod publish;
+mod pull;
 mod stranded;
 mod stream;
 

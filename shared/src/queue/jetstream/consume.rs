@@ -11,19 +11,16 @@ use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
 use async_nats::jetstream::message::Acker;
 use async_nats::jetstream::stream::ConsumerErrorKind;
 use async_nats::jetstream::{AckKind, ErrorCode, Message};
-use futures_util::{FutureExt, StreamExt};
+use futures_util::FutureExt;
 use tokio::time::timeout;
 
+use super::pull::Pull;
 use super::{Inner, Link, Session};
 use crate::queue::telemetry::Adapter;
 use crate::queue::{Delivery, FrameConsumer, QueueError, Settle};
 
 pub(super) const CONSUMER: &str = "djaffar-writer";
 const ACK_PENDING_MAX: i64 = 8192;
-/// Frames asked for ahead: at most some 64 MiB, usually one or two.
-const PULL_FRAMES: usize = 128;
-const PULL_EXPIRES: Duration = Duration::from_secs(30);
-const HEARTBEAT: Duration = Duration::from_secs(5);
 /// How long `next` waits for a connection before it says that there is none.
 const LINK_TIMEOUT: Duration = Duration::from_secs(5);
 const REBUILD_PAUSE: Duration = Duration::from_millis(250);
@@ -32,14 +29,14 @@ const SETTLE_TIMEOUT: Duration = Duration::from_secs(5);
 
 pub struct JetStreamConsumer {
     inner: Arc<Inner>,
-    pull: Option<Pull>,
+    pull: Option<SessionPull>,
     /// Taken in by a pull that has ended since.
     ready: VecDeque<Message>,
 }
 
-struct Pull {
+struct SessionPull {
     generation: u64,
-    messages: pull::Stream,
+    pull: Pull,
 }
 
 impl std::fmt::Debug for JetStreamConsumer {
@@ -55,11 +52,9 @@ impl JetStreamConsumer {
 
     /// Drops the pull, but keeps what it has taken in.
     fn abandon(&mut self, why: &str) {
-        if let Some(mut pull) = self.pull.take() {
+        if let Some(SessionPull { mut pull, .. }) = self.pull.take() {
             tracing::debug!(why, "pull abandoned");
-            while let Some(Some(Ok(message))) = pull.messages.next().now_or_never() {
-                self.ready.push_back(message);
-            }
+            self.ready.extend(pull.taken_in());
         }
     }
 
@@ -78,7 +73,7 @@ impl JetStreamConsumer {
         Err(QueueError::Unavailable { reason })
     }
 
-    async fn build(&self, session: &Session) -> Result<Pull, QueueError> {
+    async fn build(&self, session: &Session) -> Result<SessionPull, QueueError> {
         let config = pull::Config {
             durable_name: Some(CONSUMER.to_owned()),
             description: Some("Shared by all djaffar writers".to_owned()),
@@ -89,21 +84,16 @@ impl JetStreamConsumer {
             max_ack_pending: ACK_PENDING_MAX,
             ..pull::Config::default()
         };
-        let context = &session.connection.context;
-        let consumer = context.create_consumer_on_stream(config, &self.inner.config.stream).await;
-        let consumer = consumer.map_err(|error| classify(&error, &self.inner))?;
-        let messages = consumer
-            .stream()
-            .max_messages_per_batch(PULL_FRAMES)
-            .expires(PULL_EXPIRES)
-            .heartbeat(HEARTBEAT)
-            .messages()
-            .await
-            .map_err(|error| QueueError::Unavailable { reason: format!("no pull: {error}") })?;
-        Ok(Pull { generation: session.generation, messages })
+        let stream = &self.inner.config.stream;
+        let connection = &session.connection;
+        let consumer = connection.context.create_consumer_on_stream(config, stream).await;
+        consumer.map_err(|error| classify(&error, &self.inner))?;
+        let pull = Pull::new(connection.client.clone(), connection.context.clone(), stream, CONSUMER).await;
+        let pull = pull.map_err(|error| QueueError::Unavailable { reason: format!("no pull: {error}") })?;
+        Ok(SessionPull { generation: session.generation, pull })
     }
 
-    async fn ensure_pull(&mut self) -> Result<&mut Pull, QueueError> {
+    async fn ensure_pull(&mut self) -> Result<&mut SessionPull, QueueError> {
         let session = self.session().await?;
         if self.pull.as_ref().is_some_and(|pull| pull.generation != session.generation) {
             self.abandon("a new connection");
@@ -172,22 +162,39 @@ impl FrameConsumer for JetStreamConsumer {
             }
             let mut link = inner.link.subscribe();
             link.mark_unchanged();
-            let pull = self.ensure_pull().await?;
+            let SessionPull { pull, .. } = self.ensure_pull().await?;
             let next = tokio::select! {
                 biased;
-                message = pull.messages.next() => message,
+                message = pull.next() => message,
                 _ = link.changed() => {
                     self.abandon("the connection has changed");
                     continue;
                 }
             };
             match next {
-                Some(Ok(message)) => return Ok(deliver(message)),
-                Some(Err(error)) => self.abandon(&error.to_string()),
-                None => self.abandon("ended by the server"),
+                Ok(message) => return Ok(deliver(message)),
+                Err(error) => self.abandon(&error),
             }
             tokio::time::sleep(REBUILD_PAUSE).await;
         }
+    }
+
+    async fn remaining(&mut self) -> Option<Delivery<JetStreamSettle>> {
+        if let (true, Some(SessionPull { generation, pull })) = (self.ready.is_empty(), &mut self.pull) {
+            let mut link = self.inner.link.subscribe();
+            let lost =
+                link.wait_for(|link| !matches!(link, Link::Up(session) if session.generation == *generation));
+            let remaining = tokio::select! {
+                biased;
+                remaining = pull.remaining() => remaining,
+                _ = lost => Err("the connection has changed".to_owned()),
+            };
+            match remaining {
+                Ok(message) => return message.map(deliver),
+                Err(error) => self.abandon(&error),
+            }
+        }
+        self.ready.pop_front().map(deliver)
     }
 }
 
