@@ -200,7 +200,9 @@ fn fuzz_an_edited_file_yields_rows_and_reasons() {
                     }
                     Ok(Record::SessionInfo(info)) => prop_assert!(!info.session_id.as_str().contains('\0')),
                     Ok(Record::OtherModel) => {}
-                    Err(reason) => prop_assert!(!reason.contains('\n') && reason.len() < 400, "{}", reason),
+                    Err(reason) => {
+                        prop_assert!(!reason.contains(char::is_control) && reason.len() < 400, "{}", reason);
+                    }
                 }
             }
             Ok(())

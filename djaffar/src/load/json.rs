@@ -7,6 +7,8 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
+use crate::logging::{LogFormat, escape};
+
 /// Of a reason, so that it fits on a line or two.
 const REASON_BYTES_MAX: usize = 240;
 
@@ -90,10 +92,11 @@ impl<'de> Visitor<'de> for ValueVisitor {
 }
 
 /// What is wrong with the JSON, without its own position, which counts from the record. It names what
-/// the file holds, and so is cut.
+/// the file holds, and so is escaped and cut.
 pub(super) fn reason(error: &serde_json::Error) -> String {
     let text = error.to_string();
-    let text = &text[..text.rfind(" at line ").unwrap_or(text.len())];
+    let text = escape(text[..text.rfind(" at line ").unwrap_or(text.len())].as_bytes(), LogFormat::Human);
+    let text = String::from_utf8_lossy(&text);
     let cut = &text[..text.floor_char_boundary(REASON_BYTES_MAX)];
     format!("it cannot be read: {cut}{}", if cut.len() < text.len() { "..." } else { "" })
 }

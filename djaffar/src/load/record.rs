@@ -376,6 +376,11 @@ pub(super) mod tests {
             unknown.starts_with("it cannot be read: unknown field `paht`, expected one of `id`"),
             "{unknown}"
         );
+        let forged = reader().json(br#"{"a\nstored 7 rows \u001b[2J": 1}"#).unwrap_err();
+        assert!(
+            forged.starts_with(r"it cannot be read: unknown field `a\u{a}stored 7 rows \u{1b}[2J`"),
+            "{forged}"
+        );
         let long = format!(r#"{{"{}": 1}}"#, "\u{e9}".repeat(1000));
         let cut = reader().json(long.as_bytes()).unwrap_err();
         assert!(
