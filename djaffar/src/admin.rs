@@ -27,6 +27,7 @@ use warp::{Filter, reply};
 use writer::WriterTelemetry;
 
 use crate::adapters::AnyQueue;
+use crate::process;
 use crate::store_totals::StoreTotals;
 
 /// A queue that does not answer must not keep `/status` from answering.
@@ -121,7 +122,12 @@ impl Admin {
     }
 
     fn metrics(&self) -> String {
-        gauge!("djaffar_ready").set(if self.0.readiness.reasons().is_empty() { 1.0 } else { 0.0 });
+        let host = process::host();
+        gauge!("djaffar_ready", "host" => host).set(if self.0.readiness.reasons().is_empty() {
+            1.0
+        } else {
+            0.0
+        });
         self.0.metrics.render()
     }
 

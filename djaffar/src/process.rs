@@ -219,8 +219,12 @@ async fn serve_admin(listener: TcpListener, admin: Admin, shutdown: Shutdown) ->
 
 /// Names this writer's rows in the accounts; the same after a restart, so that they stay few.
 pub(crate) fn writer_id(admin: SocketAddr) -> String {
-    let system = rustix::system::uname();
-    format!("{}:{}", system.nodename().to_string_lossy(), admin.port())
+    format!("{}:{}", host(), admin.port())
+}
+
+/// What the machine is called; in a container, the container's short id.
+pub(crate) fn host() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 /// Binds a listener; the sentence names the setting.
