@@ -122,12 +122,8 @@ impl Admin {
     }
 
     fn metrics(&self) -> String {
-        let host = process::host();
-        gauge!("djaffar_ready", "host" => host).set(if self.0.readiness.reasons().is_empty() {
-            1.0
-        } else {
-            0.0
-        });
+        let ready = if self.0.readiness.reasons().is_empty() { 1.0 } else { 0.0 };
+        gauge!("djaffar_ready", "host" => process::host()).set(ready);
         self.0.metrics.render()
     }
 

@@ -99,11 +99,13 @@ impl<C: FrameConsumer, B: QueueBacklog> Consume<C, B> {
     }
 
     async fn receive_remaining(&mut self) {
-        while !*self.paused.borrow()
-            && let Ok(room) = take_room(Arc::clone(&self.room)).await
-            && let Some(delivery) = self.consumer.remaining().await
-            && self.receive(delivery, room).await.is_ok()
-        {}
+        while !*self.paused.borrow() {
+            let Ok(room) = take_room(Arc::clone(&self.room)).await else { return };
+            let Some(delivery) = self.consumer.remaining().await else { return };
+            if self.receive(delivery, room).await.is_err() {
+                return;
+            }
+        }
     }
 
     /// Cancel safe.
