@@ -95,7 +95,8 @@ impl<'de> Visitor<'de> for ValueVisitor {
 /// the file holds, and so is escaped and cut.
 pub(super) fn reason(error: &serde_json::Error) -> String {
     let text = error.to_string();
-    let text = escape(text[..text.rfind(" at line ").unwrap_or(text.len())].as_bytes(), LogFormat::Human);
+    let text = text.rsplit_once(" at line ").map_or(&*text, |(text, _)| text);
+    let text = escape(text.as_bytes(), LogFormat::Human);
     let text = String::from_utf8_lossy(&text);
     let cut = &text[..text.floor_char_boundary(REASON_BYTES_MAX)];
     format!("it cannot be read: {cut}{}", if cut.len() < text.len() { "..." } else { "" })

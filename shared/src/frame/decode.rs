@@ -82,7 +82,8 @@ fn corrupt(reason: impl Into<String>) -> FrameError {
     FrameError::Corrupt { reason: reason.into() }
 }
 
-/// Reads a frame. Its checksum covers everything, so whatever was published comes back or nothing does.
+/// Reads a frame. Its checksum covers everything behind the version, and all known versions are read alike,
+/// so whatever was published comes back or nothing does.
 ///
 /// # Errors
 /// [`FrameError::Newer`] for a version this build does not know, [`FrameError::Corrupt`] for all else.
