@@ -106,7 +106,7 @@ impl Records {
         Ok(match format.unwrap_or(shown) {
             LoadFormat::Django => Self::Array(Array::new(input, line, reader)),
             LoadFormat::Ndjson => Self::Lines(Lines::new(input, line, reader)),
-            LoadFormat::Csv => Self::Table(Box::new(Table::new(input, line, reader))),
+            LoadFormat::Csv => Self::Table(Box::new(Table::new(input, line, reader)?)),
         })
     }
 
@@ -182,6 +182,7 @@ mod tests {
     use std::io::Write;
 
     use super::*;
+    use crate::load::record::tests::reader;
 
     fn read(bytes: &[u8]) -> String {
         let mut text = String::new();
@@ -206,5 +207,13 @@ mod tests {
         let mut input: Input = Box::new(Cursor::new(b" \r\n\t\n [".to_vec()));
         assert_eq!(first_character(&mut input).unwrap(), (Some(b'['), 3));
         assert_eq!(first_character(&mut (Box::new(Cursor::new(Vec::new())) as Input)).unwrap(), (None, 1));
+    }
+
+    #[test]
+    fn a_byte_order_mark_that_is_read_alone_is_not_all_of_a_table() {
+        let input = BufReader::with_capacity(3, Cursor::new("\u{feff}[]"));
+        let mut records = Records::new(Box::new(input), None, reader()).unwrap();
+        let told = records.next().expect("a heading").record.unwrap_err();
+        assert!(told.starts_with("column 1 of the heading is not known"), "{told}");
     }
 }

@@ -1,6 +1,6 @@
 //! CSV with a heading; the columns may stand in any order, and only some of them are needed.
 
-use std::io::{self, Read};
+use std::io::{self, Cursor, Read};
 
 use ::csv::{ByteRecord, ErrorKind, ReaderBuilder};
 
@@ -28,12 +28,16 @@ enum Columns {
 type Column = for<'row, 'value> fn(&'row mut Row<'value>) -> &'row mut Value<'value>;
 
 impl Table {
-    pub(super) fn new(input: Input, line: u64, reader: Reader) -> Self {
+    pub(super) fn new(mut input: Input, line: u64, reader: Reader) -> io::Result<Self> {
+        // A first read that gives a byte order mark alone would be the end of the file for the csv crate.
+        let mut head = Vec::new();
+        input.by_ref().take(4).read_to_end(&mut head)?;
+        let input = Box::new(Cursor::new(head).chain(input));
         let csv = ReaderBuilder::new()
             .has_headers(false)
             .flexible(true)
             .from_reader(Bounded { input, left: RECORD_BYTES_MAX });
-        Self { csv, lines_before: line - 1, reader, columns: Columns::Unread, record: ByteRecord::new() }
+        Ok(Self { csv, lines_before: line - 1, reader, columns: Columns::Unread, record: ByteRecord::new() })
     }
 
     pub(super) fn next(&mut self) -> Option<Item> {
