@@ -14,7 +14,7 @@ use super::table::Table;
 use crate::failure::Failure;
 
 const BUFFER_BYTES: usize = 256 * 1024;
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 const GZIP: &[u8] = b"\x1f\x8b";
 const ZSTD: &[u8] = b"\x28\xb5\x2f\xfd";
 
@@ -157,7 +157,10 @@ fn plain(input: Box<dyn Read + Send>) -> io::Result<Input> {
 }
 
 /// Looks at the first bytes; fewer only where there are no more.
-fn with_head(mut input: Box<dyn Read + Send>, count: usize) -> io::Result<(Vec<u8>, Box<dyn Read + Send>)> {
+pub(super) fn with_head(
+    mut input: Box<dyn Read + Send>,
+    count: usize,
+) -> io::Result<(Vec<u8>, Box<dyn Read + Send>)> {
     let mut head = Vec::with_capacity(count);
     input.by_ref().take(count as u64).read_to_end(&mut head)?;
     Ok((head.clone(), Box::new(Cursor::new(head).chain(input))))

@@ -1,13 +1,13 @@
 //! CSV with a heading; the columns may stand in any order, and only some of them are needed.
 
-use std::io::{self, Cursor, Read};
+use std::io::{self, Read};
 
 use ::csv::{ByteRecord, ErrorKind, ReaderBuilder};
 
 use super::RECORD_BYTES_MAX;
 use super::json::Value;
 use super::record::{Item, Reader, Row};
-use super::source::{Input, unreadable};
+use super::source::{BYTE_ORDER_MARK, Input, unreadable, with_head};
 
 pub(super) struct Table {
     csv: ::csv::Reader<Bounded>,
@@ -28,11 +28,9 @@ enum Columns {
 type Column = for<'row, 'value> fn(&'row mut Row<'value>) -> &'row mut Value<'value>;
 
 impl Table {
-    pub(super) fn new(mut input: Input, line: u64, reader: Reader) -> io::Result<Self> {
+    pub(super) fn new(input: Input, line: u64, reader: Reader) -> io::Result<Self> {
         // A first read that gives a byte order mark alone would be the end of the file for the csv crate.
-        let mut head = Vec::new();
-        input.by_ref().take(4).read_to_end(&mut head)?;
-        let input = Box::new(Cursor::new(head).chain(input));
+        let (_, input) = with_head(input, BYTE_ORDER_MARK.len() + 1)?;
         let csv = ReaderBuilder::new()
             .has_headers(false)
             .flexible(true)
@@ -145,7 +143,7 @@ fn row<'value>(record: &'value ByteRecord, columns: &[Column]) -> Result<Row<'va
 
 /// Ends a record that never ends: the crate would keep all of it.
 struct Bounded {
-    input: Input,
+    input: Box<dyn Read + Send>,
     /// Bytes until the record counts as endless.
     left: usize,
 }
