@@ -93,7 +93,7 @@ impl JetStreamConsumer {
         Ok(SessionPull { generation: session.generation, pull })
     }
 
-    async fn ensure_pull(&mut self) -> Result<&mut SessionPull, QueueError> {
+    async fn ensure_pull(&mut self) -> Result<&mut Pull, QueueError> {
         let session = self.session().await?;
         if self.pull.as_ref().is_some_and(|pull| pull.generation != session.generation) {
             self.abandon("a new connection");
@@ -108,7 +108,7 @@ impl JetStreamConsumer {
                 }
             },
         };
-        Ok(self.pull.insert(pull))
+        Ok(&mut self.pull.insert(pull).pull)
     }
 }
 
@@ -162,7 +162,7 @@ impl FrameConsumer for JetStreamConsumer {
             }
             let mut link = inner.link.subscribe();
             link.mark_unchanged();
-            let SessionPull { pull, .. } = self.ensure_pull().await?;
+            let pull = self.ensure_pull().await?;
             let next = tokio::select! {
                 biased;
                 message = pull.next() => message,
