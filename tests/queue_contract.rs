@@ -53,6 +53,14 @@ async fn ready(readiness: &Readiness) {
     wait_until("readiness", START_LIMIT, || async { readiness.reasons().is_empty() }).await;
 }
 
+/// Delivers nothing a second time while a test runs.
+async fn patient(server: &NatsServer) -> Running {
+    let patient = JetStreamConfig { ack_wait: Duration::from_secs(600), ..config(server, 64 << 20) };
+    let running = open(patient).await.expect("a queue");
+    ready(&running.readiness).await;
+    running
+}
+
 async fn context(server: &NatsServer) -> async_nats::jetstream::Context {
     async_nats::jetstream::new(async_nats::connect(server.url()).await.expect("a client"))
 }
@@ -294,9 +302,7 @@ async fn a_killed_writers_frames_go_to_another() {
 #[tokio::test]
 async fn a_consumer_that_ends_hands_back_what_it_has_taken_in() {
     let server = NatsServer::running().await;
-    let patient = JetStreamConfig { ack_wait: Duration::from_secs(600), ..config(&server, 1 << 20) };
-    let running = open(patient).await.expect("a queue");
-    ready(&running.readiness).await;
+    let running = patient(&server).await;
     let frames: Vec<Frame> = (0..20).map(|_| frame(500)).collect();
     for frame in &frames {
         publish(&running.queue, frame).await;
@@ -320,9 +326,7 @@ async fn a_consumer_that_ends_hands_back_what_it_has_taken_in() {
 #[tokio::test]
 async fn a_consumer_that_comes_to_its_end_leaves_no_frame_on_its_way() {
     let server = NatsServer::running().await;
-    let patient = JetStreamConfig { ack_wait: Duration::from_secs(600), ..config(&server, 64 << 20) };
-    let running = open(patient).await.expect("a queue");
-    ready(&running.readiness).await;
+    let running = patient(&server).await;
     let stop = Shutdown::new();
     let publishers = (0..8).map(|_| {
         let (queue, stop) = (running.queue.clone(), stop.clone());

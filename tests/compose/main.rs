@@ -20,12 +20,7 @@ const FORGED: &str = "198.51.100.7";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_stack_loses_and_doubles_nothing_while_it_is_scaled_and_killed() {
-    let Some(stack) = stack_or_skip(Compose::V2, None).await else { return };
-    assert_one_builder(&stack);
-    assert_confined(&stack);
-    let load = Load::start(&[stack.proxy], 8);
-    load.progress(500).await;
-    scale_up(&stack).await;
+    let Some((stack, load)) = scaled_up(Compose::V2).await else { return };
     for service in ["ingest", "writer", "nats", "postgres"] {
         let killed = stack.container(service);
         stack.engine.docker(&["kill", &killed]);
@@ -36,8 +31,7 @@ async fn the_stack_loses_and_doubles_nothing_while_it_is_scaled_and_killed() {
         stack.engine.docker(&["start", &killed]);
         load.progress(200).await;
     }
-    scale_down(&stack, &load).await;
-    roll(&stack, &load).await;
+    scale_down_and_roll(&stack, &load).await;
     assert_kept(&stack, load, "the_stack_loses_and_doubles_nothing_while_it_is_scaled_and_killed").await;
     the_clients_own_address_is_overwritten(&stack).await;
     a_stop_is_clean(&stack).await;
@@ -45,14 +39,8 @@ async fn the_stack_loses_and_doubles_nothing_while_it_is_scaled_and_killed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_stack_of_compose_v1_loses_and_doubles_nothing_while_it_is_scaled() {
-    let Some(stack) = stack_or_skip(Compose::V1, None).await else { return };
-    assert_one_builder(&stack);
-    assert_confined(&stack);
-    let load = Load::start(&[stack.proxy], 8);
-    load.progress(500).await;
-    scale_up(&stack).await;
-    scale_down(&stack, &load).await;
-    roll(&stack, &load).await;
+    let Some((stack, load)) = scaled_up(Compose::V1).await else { return };
+    scale_down_and_roll(&stack, &load).await;
     assert_kept(&stack, load, "the_stack_of_compose_v1_loses_and_doubles_nothing_while_it_is_scaled").await;
 }
 
@@ -96,25 +84,29 @@ async fn stack_or_skip(version: Compose, settings: Option<&str>) -> Option<Stack
     stack.inspect_err(|reason| eprintln!("SKIPPED, nothing of the compose stack was tested: {reason}")).ok()
 }
 
-async fn scale_up(stack: &Stack) {
+/// As it comes, then under load with three of each.
+async fn scaled_up(version: Compose) -> Option<(Stack, Load)> {
+    let stack = stack_or_skip(version, None).await?;
+    assert_one_builder(&stack);
+    assert_confined(&stack);
+    let load = Load::start(&[stack.proxy], 8);
+    load.progress(500).await;
     stack.scale("ingest", 3);
     stack.scale("writer", 3);
-    every_ingest_has_work(stack, 3).await;
+    every_ingest_has_work(&stack, 3).await;
     wait_until("Prometheus to find all of them", START_LIMIT, || async {
-        number(stack, r#"sum(up{job="ingest"})"#).await == Some(3.0)
-            && number(stack, r#"sum(up{job="writer"})"#).await == Some(3.0)
+        number(&stack, r#"sum(up{job="ingest"})"#).await == Some(3.0)
+            && number(&stack, r#"sum(up{job="writer"})"#).await == Some(3.0)
     })
     .await;
+    Some((stack, load))
 }
 
-async fn scale_down(stack: &Stack, load: &Load) {
+async fn scale_down_and_roll(stack: &Stack, load: &Load) {
     stack.scale("ingest", 1);
     stack.scale("writer", 1);
     load.progress(500).await;
     every_ingest_has_work(stack, 1).await;
-}
-
-async fn roll(stack: &Stack, load: &Load) {
     for service in ["writer", "ingest"] {
         let before = stack.containers(service);
         stack.roll(service).unwrap_or_else(|told| panic!("{told}"));

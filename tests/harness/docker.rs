@@ -182,10 +182,21 @@ fn answers(command: &mut Command) -> bool {
 /// # Panics
 /// The command fails.
 pub(crate) fn prints(command: &mut Command) -> String {
+    prints_or_fails(command).unwrap_or_else(|failure| panic!("{failure}"))
+}
+
+/// # Errors
+/// The command fails: with what, and what it says.
+///
+/// # Panics
+/// It cannot be run.
+pub(crate) fn prints_or_fails(command: &mut Command) -> Result<String, String> {
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?}: {}: {errors}", output.status);
-    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    if !output.status.success() {
+        let errors = String::from_utf8_lossy(&output.stderr);
+        return Err(format!("{command:?}: {}: {errors}", output.status));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 /// `deploy/` in a folder of its own, as an operator would unpack it.

@@ -11,7 +11,7 @@ use tokio::sync::{Mutex, MutexGuard};
 
 use crate::checker::Queue;
 use crate::database::Database;
-use crate::docker::{Compose, Engine, copy_of_deploy, prints};
+use crate::docker::{Compose, Engine, copy_of_deploy, prints, prints_or_fails};
 use crate::{binary, free_port, workspace};
 
 /// What the stack is started as; the rest are their dependencies. Grafana has no stand-in.
@@ -106,12 +106,7 @@ impl Stack {
     pub fn roll(&self, service: &str) -> Result<(), String> {
         let mut command = self.engine.command(self.deploy.path().join("roll"));
         self.as_the_operator(command.arg(service));
-        let output = command.output().expect("sh is there");
-        if output.status.success() {
-            Ok(())
-        } else {
-            Err(String::from_utf8_lossy(&output.stderr).into_owned())
-        }
+        prints_or_fails(&mut command).map(drop)
     }
 
     /// As many containers of a service as this.
